@@ -1,0 +1,38 @@
+"""The one module that reads a clock or sleeps.
+
+The functions are kept in a tuple, not as module attributes: tools that freeze time replace attributes of
+loaded modules, and deadlines and ``received_at`` must use the real clock even where a test froze time.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_REAL: Final = (time.time, time.monotonic, time.sleep)
+_EPOCH: Final = (datetime(1970, 1, 1, tzinfo=UTC), timedelta)
+
+
+def now() -> float:
+    """Seconds since the Unix epoch."""
+    return _REAL[0]()
+
+
+def monotonic() -> float:
+    """Seconds on a clock that never goes back."""
+    return _REAL[1]()
+
+
+def yield_interpreter() -> None:
+    """Let another thread have the interpreter, without sleeping."""
+    _REAL[2](0)
+
+
+def sleep(seconds: float) -> None:
+    """Block the calling thread for so many seconds."""
+    _REAL[2](seconds)
+
+
+def to_datetime(seconds: float) -> datetime:
+    """An aware UTC datetime of seconds since the epoch (built by addition, so no clock is asked)."""
+    epoch, delta = _EPOCH
+    return epoch + delta(seconds=seconds)

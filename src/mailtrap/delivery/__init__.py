@@ -1,0 +1,1 @@
+"""How mail gets into the store: intake, routing, accounts, refusals."""

@@ -1,0 +1,41 @@
+"""Every bound in one place: what is refused, elided or evicted, and at which size.
+
+Sizes in octets, times in seconds. What users may change is a setting (``config.py``); these are the walls behind.
+"""
+
+from typing import Final
+
+KB: Final = 1024
+MB: Final = 1024 * KB
+
+# --- input
+RECEIVE_BUFFER: Final = 256 * KB  # the one buffer that all connections of a server read into
+UNPARSED_HIGH: Final = 1 * MB  # a session that has this much unread input is not read from
+WRITE_HIGH: Final = 64 * KB  # above it the driver asks the session for no further step
+
+# --- lines: over the first limit the command is refused, over the second the connection ends
+SMTP_LINE: Final = 12_288  # RFC 4954, 4.3: AUTH responses are the longest lines there are
+SMTP_LINE_END: Final = 64 * KB
+POP3_LINE: Final = 12_288
+POP3_LINE_END: Final = 64 * KB
+IMAP_LINE: Final = 64 * KB  # a command without its literals
+IMAP_LINE_END: Final = 1 * MB
+IMAP_LITERAL: Final = 64 * KB  # a literal that is not a message
+IMAP_DEPTH: Final = 50  # nested parentheses
+
+UNKNOWN_COMMANDS: Final = 10  # unknown commands in a row that end a connection
+
+# --- records
+TRANSACTION_LOG: Final = 16 * KB  # of one transaction's transcript; the middle is elided beyond it
+LINE_LOG: Final = 1 * KB  # of one line in a transcript
+SESSION_LOGS: Final = 64  # transcripts of transactions that a session's record keeps
+SESSIONS: Final = 1_000  # session records a server keeps
+REFUSALS: Final = 1_000  # refusals a scope keeps
+REFUSAL_BYTES: Final = 256 * KB  # of a refused mail that is kept
+ERRORS: Final = 100  # server errors a scope keeps
+
+# --- store
+FACTS_CACHE: Final = 64 * MB  # what was computed from bytes, per store
+VANISHED_RANGES: Final = 1_000  # ranges of expunged UIDs that a mailbox remembers
+MIME_DEPTH: Final = 100  # nested MIME parts that are looked at
+MIME_PARTS: Final = 10_000

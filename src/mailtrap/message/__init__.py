@@ -1,0 +1,1 @@
+"""What one mail is. No sockets, threads, databases or event loops here."""

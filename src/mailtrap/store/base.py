@@ -1,0 +1,484 @@
+"""The contract of a store: small, synchronous, thread-safe and set-oriented.
+
+State answers, hints only wake. A method takes and gives *sets* of UIDs or sequence numbers, so that ``STORE 1:*`` or
+a page of a list is one call, one lock, one statement. After a commit, and never under a lock, the store calls its
+subscribers with a ``Hint``; whoever missed one finds everything by asking ``changes``.
+
+Invariants, each tested for every store by ``mailtrap.store.contract``:
+
+- ``seq`` is gapless and in the order of commits. A batch is one commit: all of it or nothing.
+- UIDs of a mailbox strictly rise and are never given twice. A new UIDVALIDITY is greater than any ever given, and at
+  least the Unix time of the store's start.
+- One command that changes something is one MODSEQ of its mailbox; one that changes nothing takes none.
+- Every message has a copy with UID ``seq`` in the mailbox INBOX of its scope's account ``all``. Expunging it there
+  hides the message there only. Nothing else can be put there.
+- Rows are never changed after they were given out: a change makes a new row.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any, Final, Literal, NamedTuple
+
+from ..message.envelope import Envelope
+from ..message.facts import Facts
+from ..transcript import Session
+
+Origin = Literal["smtp", "lmtp", "http", "append", "deliver", "queue"]
+FlagMode = Literal["add", "remove", "replace"]
+
+ALL: Final = "all"  # the account that is the record of messages
+INBOX: Final = "INBOX"
+NO_FLAGS: Final[frozenset[str]] = frozenset()
+
+
+class Key(NamedTuple):
+    """What an account is kept under: a scope's name, and ``Address.account``."""
+
+    scope: str
+    address: str
+
+
+# ---------------------------------------------------------------- what goes in
+
+
+@dataclass(slots=True, frozen=True)
+class Target:
+    """One copy to be made: in whose mailbox, and how it begins.
+
+    Attributes:
+        account: it comes to be when there is none.
+        mailbox: its name.
+        create: make the mailbox when there is none; else that is ``NoSuchMailbox``.
+        flags: ``\\Seen`` ... and keywords; never ``\\Recent``.
+        internal_date: seconds since the epoch; None is the time of the commit.
+        prefix: header lines of this copy alone, with their line ends; ``b""`` for none.
+    """
+
+    account: Key
+    mailbox: str = INBOX
+    create: bool = True
+    flags: frozenset[str] = NO_FLAGS
+    internal_date: float | None = None
+    prefix: bytes = b""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One message on its way in, and the copies to be made of it.
+
+    Attributes:
+        raw: the exact bytes, after dot-unstuffing.
+        transcript: of its own transaction, as ``Session.cut()`` gives it.
+        session: the record of the connection it came by; None where there was none.
+        received_at: seconds since the epoch; None is the time of the commit.
+    """
+
+    scope: str
+    origin: Origin
+    raw: bytes
+    envelope: Envelope
+    targets: Sequence[Target] = ()
+    session: Session | None = None
+    transcript: bytes = b""
+    received_at: float | None = None
+
+
+class Placed(NamedTuple):
+    """A copy that was made."""
+
+    mailbox: int
+    uidvalidity: int
+    uid: int
+
+
+class Receipt(NamedTuple):
+    """What became of one delivery. ``placed`` has one for each target, in order."""
+
+    seq: int
+    id: str
+    received_at: float
+    placed: tuple[Placed, ...]
+
+
+# ---------------------------------------------------------------- what comes out
+
+
+class MessageRow:
+    """A message as the store keeps it, without its bytes (``raw(seq)``). Never changed."""
+
+    __slots__ = ("envelope", "origin", "received_at", "scope", "seq", "session", "size", "transcript")
+
+    def __init__(
+        self, seq: int, scope: str, origin: Origin, received_at: float, size: int, envelope: Envelope,
+        session: Session | None, transcript: bytes,
+    ) -> None:  # fmt: skip
+        self.seq = seq
+        self.scope = scope
+        self.origin: Origin = origin
+        self.received_at = received_at
+        self.size = size  # octets of raw
+        self.envelope = envelope
+        self.session = session
+        self.transcript = transcript
+
+    @property
+    def id(self) -> str:
+        """Sorts by time; never two alike in one store."""
+        return message_id(self.received_at, self.seq)
+
+
+class CopyRow:
+    """A message in a mailbox. Never changed: new flags make a new row."""
+
+    __slots__ = ("flags", "internal_date", "message", "modseq", "prefix", "save_date", "uid")
+
+    def __init__(
+        self, uid: int, message: MessageRow, flags: frozenset[str], modseq: int, internal_date: float,
+        save_date: float, prefix: bytes = b"",
+    ) -> None:  # fmt: skip
+        self.uid = uid
+        self.message = message
+        self.flags = flags
+        self.modseq = modseq
+        self.internal_date = internal_date
+        self.save_date = save_date
+        self.prefix = prefix
+
+
+@dataclass(slots=True, frozen=True)
+class AccountRow:
+    """An account. ``declared``: by somebody, not by a delivery or a login."""
+
+    key: Key
+    password: str | None
+    declared: bool
+    quota: int | None  # octets
+
+
+@dataclass(slots=True, frozen=True)
+class MailboxRow:
+    """A mailbox as it is now. ``selectable`` is False for a name that only has children (RFC 3501, 6.3.4)."""
+
+    id: int
+    account: Key
+    name: str
+    uidvalidity: int
+    uidnext: int
+    highestmodseq: int
+    special_use: frozenset[str] = NO_FLAGS  # \Sent \Drafts ... (RFC 6154)
+    selectable: bool = True
+
+
+@dataclass(slots=True, frozen=True)
+class Status:
+    """Counts of a mailbox. ``size``: octets of its copies as they are served."""
+
+    messages: int
+    unseen: int
+    deleted: int
+    recent: int
+    size: int
+
+
+@dataclass(slots=True, frozen=True)
+class Snapshot:
+    """A mailbox at one moment: all its UIDs, ascending."""
+
+    mailbox: MailboxRow
+    uids: Sequence[int]
+
+
+@dataclass(slots=True, frozen=True)
+class Changes:
+    """What happened in a mailbox after a MODSEQ.
+
+    Attributes:
+        highestmodseq: of this answer: ask with it next.
+        changed: copies that are new or have other flags, ascending by UID.
+        vanished: UIDs expunged since, ascending; complete only where ``complete``.
+        complete: False when expunges that old are forgotten: compare UIDs instead.
+    """
+
+    highestmodseq: int
+    changed: Sequence[CopyRow]
+    vanished: Sequence[int]
+    complete: bool = True
+
+
+class Hint(NamedTuple):
+    """Something was committed: the store is at ``seq``, and these mailboxes are at these MODSEQs."""
+
+    seq: int
+    mailboxes: Mapping[int, int]
+
+
+Subscriber = Callable[[Hint], None]
+SubmitDone = Callable[[Sequence[Receipt] | None, BaseException | None], None]
+
+
+@dataclass(slots=True)
+class _Waiter:
+    event: Event = field(default_factory=Event)
+    receipts: Sequence[Receipt] | None = None
+    error: BaseException | None = None
+
+
+# ---------------------------------------------------------------- the contract
+
+
+class Store(ABC):
+    """Where mail is. Every method may be called from every thread.
+
+    Methods that name a mailbox by its id raise ``NoSuchMailbox`` when it was deleted. Every method raises
+    ``StoreError`` when the store cannot answer; then nothing was changed.
+
+    Attributes:
+        blocking: whether methods do I/O, so that an event loop must not call them.
+    """
+
+    blocking: bool = False
+
+    # ------------------------------------------------------------ deliveries
+
+    @abstractmethod
+    def submit(self, batch: Sequence[Delivery], done: SubmitDone) -> None:
+        """Take a batch in: all of it or nothing. Returns at once.
+
+        ``done(receipts, None)`` or ``done(None, error)`` is called once, after the commit, from whatever thread,
+        without a lock held; a store in memory calls it before it returns. Errors: ``NoSuchMailbox`` (a target that
+        may not be created), ``NotAllowed`` (a target in ``all``), ``OverQuota``, ``StoreError``.
+        """
+
+    def deliver(self, delivery: Delivery) -> Receipt:
+        """Take one delivery in and wait for the commit."""
+        waiter = _Waiter()
+
+        def done(receipts: Sequence[Receipt] | None, error: BaseException | None) -> None:
+            waiter.receipts, waiter.error = receipts, error
+            waiter.event.set()
+
+        self.submit([delivery], done)
+        waiter.event.wait()
+        if waiter.error is not None:
+            raise waiter.error
+        assert waiter.receipts is not None
+        return waiter.receipts[0]
+
+    # ------------------------------------------------------------ messages
+
+    @abstractmethod
+    def head(self) -> int:
+        """The ``seq`` of the newest commit; 0 when there was none."""
+
+    @abstractmethod
+    def life(self) -> str:
+        """What tells one life of the store from another: changes when ``seq`` began anew."""
+
+    @abstractmethod
+    def messages(
+        self, scope: str | None = None, *, after: int = 0, before: int | None = None, limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Sequence[MessageRow]:  # fmt: skip
+        """Messages with ``after < seq < before``, of one scope or of all, in the order of ``seq``."""
+
+    @abstractmethod
+    def message(self, seq: int) -> MessageRow | None:
+        """One message; None when there is none or it was cleared."""
+
+    def message_by_id(self, id: str) -> MessageRow | None:  # noqa: A002  the public name
+        """One message by its public id; None when there is none."""
+        seq = seq_of_id(id)
+        row = None if seq is None else self.message(seq)
+        return row if row is not None and row.id == id else None
+
+    @abstractmethod
+    def raw(self, seq: int) -> bytes:
+        """The exact bytes of a message; ``StoreError`` when it is gone."""
+
+    @abstractmethod
+    def facts(self, seqs: Sequence[int], kinds: Collection[str]) -> Sequence[Facts | None]:
+        """What was computed from the bytes of each message, with at least these kinds filled in.
+
+        From one bounded cache per store; None for a message that is gone. Kinds are names of ``Facts`` attributes.
+        """
+
+    @abstractmethod
+    def remove(self, seqs: Collection[int]) -> int:
+        """Take messages and all their copies away; how many there were. ``seq`` is never given again."""
+
+    @abstractmethod
+    def clear(self, scope: str) -> None:
+        """Take away all messages of a scope, and all copies in its accounts. Accounts and mailboxes stay."""
+
+    @abstractmethod
+    def copies_of(self, seq: int) -> Sequence[tuple[MailboxRow, CopyRow]]:
+        """The copies of a message now, without the one in ``all``."""
+
+    # ------------------------------------------------------------ accounts
+
+    @abstractmethod
+    def put_account(
+        self, key: Key, *, password: str | None = None, quota: int | None = None, declared: bool = True
+    ) -> AccountRow:
+        """Make an account with an INBOX, or change it. Not declared: only made when there is none."""
+
+    @abstractmethod
+    def account(self, key: Key) -> AccountRow | None:
+        """One account. ``all`` is there in every scope."""
+
+    @abstractmethod
+    def accounts(self, scope: str) -> Sequence[AccountRow]:
+        """The accounts of a scope in the order they were made, without ``all``."""
+
+    @abstractmethod
+    def remove_account(self, key: Key) -> None:
+        """Take an account and its mailboxes away; nothing happens when there is none."""
+
+    @abstractmethod
+    def fork_account(self, source: Key, target: Key) -> AccountRow:
+        """Give a child scope its own account that begins as the source's: password, mailboxes, subscriptions and
+        copies, with the same UIDs and UIDVALIDITY. Nothing happens when the target is there already.
+        """
+
+    @abstractmethod
+    def used(self, key: Key) -> int:
+        """Octets of all copies of an account as they are served."""
+
+    # ------------------------------------------------------------ mailboxes
+
+    @abstractmethod
+    def mailboxes(self, key: Key) -> Sequence[MailboxRow]:
+        """An account's mailboxes, INBOX first, then by name."""
+
+    @abstractmethod
+    def mailbox(self, key: Key, name: str) -> MailboxRow | None:
+        """One mailbox by name (INBOX in any case)."""
+
+    @abstractmethod
+    def mailbox_row(self, mailbox: int) -> MailboxRow:
+        """One mailbox by id."""
+
+    @abstractmethod
+    def create_mailbox(self, key: Key, name: str, *, special_use: Iterable[str] = ()) -> MailboxRow:
+        """Make a mailbox; superior names that do not exist come to be, unselectable (``/`` separates).
+
+        Raises ``MailboxExists``; a name that was unselectable becomes selectable.
+        """
+
+    @abstractmethod
+    def delete_mailbox(self, mailbox: int) -> None:
+        """Take a mailbox and its copies away. One with children stays as a name that cannot be selected.
+
+        ``NotAllowed`` for INBOX and for a name that is already unselectable and has children.
+        """
+
+    @abstractmethod
+    def rename_mailbox(self, mailbox: int, name: str) -> None:
+        """Rename a mailbox with its children. INBOX: its copies move to a new mailbox and it stays (RFC 9051, 6.3.6)."""
+
+    @abstractmethod
+    def subscribe(self, key: Key, name: str, on: bool = True) -> None:
+        """Note that a name is subscribed to, whether there is such a mailbox or not."""
+
+    @abstractmethod
+    def subscriptions(self, key: Key) -> Sequence[str]:
+        """The names subscribed to, sorted. INBOX is subscribed from the beginning."""
+
+    @abstractmethod
+    def renumber(self, mailbox: int) -> int:
+        """Give a mailbox a new UIDVALIDITY and its copies new UIDs from 1; returns the UIDVALIDITY."""
+
+    @abstractmethod
+    def status(self, mailbox: int) -> Status:
+        """A mailbox's counts."""
+
+    @abstractmethod
+    def take_recent(self, mailbox: int, *, peek: bool = False) -> int:
+        """The lowest UID that is ``\\Recent`` for the asking session; after it none is recent for another.
+
+        UIDs from it up are recent. With ``peek`` (EXAMINE, STATUS) nothing changes.
+        """
+
+    # ------------------------------------------------------------ copies
+
+    @abstractmethod
+    def snapshot(self, mailbox: int) -> Snapshot:
+        """A mailbox at one moment."""
+
+    @abstractmethod
+    def copies(self, mailbox: int, uids: Iterable[int] | None = None) -> Sequence[CopyRow]:
+        """Copies, ascending by UID; None: all. UIDs that are not there are passed over."""
+
+    @abstractmethod
+    def changes(self, mailbox: int, since_modseq: int) -> Changes:
+        """What happened in a mailbox after a MODSEQ."""
+
+    @abstractmethod
+    def set_flags(
+        self, mailbox: int, uids: Iterable[int], flags: Iterable[str], mode: FlagMode,
+        *, unchanged_since: int | None = None,
+    ) -> tuple[Sequence[CopyRow], Sequence[int]]:  # fmt: skip
+        """Change flags: one command, one MODSEQ, none where nothing changes.
+
+        Returns:
+            The copies as they are now (those that are there), and the UIDs left alone because their MODSEQ is greater
+            than ``unchanged_since`` (RFC 7162, 3.1.3).
+        """
+
+    @abstractmethod
+    def copy(self, mailbox: int, uids: Iterable[int], target: int) -> Sequence[tuple[int, int]]:
+        """Copy to another mailbox (or the same) with flags and dates; pairs of old and new UID, ascending. All or none."""
+
+    @abstractmethod
+    def move(self, mailbox: int, uids: Iterable[int], target: int) -> Sequence[tuple[int, int]]:
+        """Move to another mailbox in one commit; pairs of old and new UID, ascending."""
+
+    @abstractmethod
+    def expunge(self, mailbox: int, uids: Iterable[int]) -> Sequence[int]:
+        """Take copies away, whatever their flags; the UIDs that were there, ascending. The message stays."""
+
+    # ------------------------------------------------------------ the rest
+
+    @abstractmethod
+    def lock_maildrop(self, mailbox: int, owner: str) -> bool:
+        """Take the POP3 lock of a mailbox (RFC 1939, 4); False when another owner has it."""
+
+    @abstractmethod
+    def unlock_maildrop(self, mailbox: int, owner: str) -> None:
+        """Give the lock back; nothing happens when the owner does not have it."""
+
+    @abstractmethod
+    def subscribe_hints(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call somebody after each commit, without a lock held; returns what ends it. It must not block or raise."""
+
+    def close(self) -> None:
+        """Give back files, threads and connections. Deliveries that wait are finished or failed first."""
+
+
+def message_id(received_at: float, seq: int) -> str:
+    """A message's public id: eleven hexadecimal digits of milliseconds, then nine of ``seq``."""
+    return f"{int(received_at * 1000):011x}{seq:09x}"
+
+
+def seq_of_id(id: str) -> int | None:  # noqa: A002  the public name
+    """The ``seq`` in a message's public id; None where it is none."""
+    if len(id) < 20:
+        return None
+    try:
+        return int(id[11:], 16)
+    except ValueError:
+        return None
+
+
+def canonical(name: str) -> str:
+    """A mailbox's name as it is kept: INBOX is INBOX in any case (RFC 3501, 5.1), alone or as a superior name."""
+    if name[:5].upper() == INBOX and (len(name) == 5 or name[5] == "/"):
+        return INBOX + name[5:]
+    return name
+
+
+def same(row: Any, other: Any) -> bool:
+    """Whether two rows say the same; rows compare by identity because they are many."""
+    return type(row) is type(other) and all(getattr(row, n) == getattr(other, n) for n in row.__slots__)

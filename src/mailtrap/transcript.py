@@ -1,0 +1,173 @@
+"""Sessions as records: who connected, what was said, with secrets redacted.
+
+A session writes into its record as it goes; ``cut()`` closes the transcript of one transaction into one ``bytes``,
+which the message and the session then share. Bodies are referred to by their size, never repeated.
+
+The form of a transcript, one line each, times in seconds since the connection:
+
+    C 0.0012 MAIL FROM:<a@example.com>
+    S 250 2.1.0 Ok
+    * 1289 octets of message
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from typing import Final, Literal
+
+from . import clock, limits
+
+ProtocolName = Literal["smtp", "lmtp", "pop3", "imap"]
+_numbers: Final = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """What a connection's TLS layer agreed on."""
+
+    version: str
+    cipher: str
+    server_name: str | None  # SNI
+    client_certificate: bytes | None  # DER
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of a client and the reply to it, secrets redacted."""
+
+    verb: str
+    line: str
+    reply: str
+    at: datetime
+
+
+class Session:
+    """The record of one connection. Written by its session alone, read from any thread."""
+
+    __slots__ = (
+        "__weakref__", "_blobs", "_disconnect", "_elided", "_log", "_log_size", "closed_at", "helo", "id",
+        "listener", "mechanism", "open", "opened_at", "peer", "protocol", "scope", "tls", "user",
+    )  # fmt: skip
+
+    def __init__(
+        self, protocol: ProtocolName, peer: tuple[str, int], listener: str = "", *, scope: str = "",
+        id: str | None = None,  # noqa: A002  the public name
+    ) -> None:  # fmt: skip
+        self.opened_at: float = clock.now()
+        self.closed_at: float | None = None
+        self.id: str = id or f"{int(self.opened_at * 1000):011x}-{next(_numbers):x}"
+        self.protocol: ProtocolName = protocol
+        self.peer = peer
+        self.listener = listener
+        self.scope = scope
+        self.helo: str | None = None
+        self.tls: TLS | None = None
+        self.user: str | None = None
+        self.mechanism: str | None = None
+        self.open = True
+        self._log: list[bytes] = []
+        self._log_size = 0
+        self._elided = 0
+        self._blobs: deque[bytes] = deque(maxlen=limits.SESSION_LOGS)
+        self._disconnect: Callable[[], None] | None = None
+
+    # ------------------------------------------------------------ written by the session
+
+    def command(self, line: bytes) -> None:
+        """The client sent this line (without its line end, secrets redacted)."""
+        self._add(b"C %.4f %b\n" % (clock.now() - self.opened_at, line[: limits.LINE_LOG]))
+
+    def reply(self, text: bytes) -> None:
+        """The server answered this: one line or several, with or without the last line end."""
+        for line in text.splitlines():
+            self._add(b"S %b\n" % line[: limits.LINE_LOG])
+
+    def note(self, text: bytes) -> None:
+        """Something that is not a line of the conversation: a body and its size, TLS, a fault."""
+        self._add(b"* %b\n" % text[: limits.LINE_LOG])
+
+    def cut(self) -> bytes:
+        """Close the transcript of a transaction and return it; what follows begins the next one."""
+        if not self._log:
+            return b""
+        if self._elided:
+            self._log.append(b"* %d lines left out above\n" % self._elided)
+        blob = b"".join(self._log)
+        self._log.clear()
+        self._log_size = self._elided = 0
+        self._blobs.append(blob)
+        return blob
+
+    def close(self) -> None:
+        """The connection ended."""
+        self.cut()
+        self.open = False
+        self.closed_at = clock.now()
+        self._disconnect = None
+
+    def on_disconnect(self, function: Callable[[], None]) -> None:
+        """Give ``disconnect()`` its means; called by whoever owns the connection."""
+        self._disconnect = function
+
+    def _add(self, line: bytes) -> None:
+        # A log over its limit keeps its beginning and its newest lines: the middle goes.
+        self._log_size += len(line)
+        self._log.append(line)
+        while self._log_size > limits.TRANSACTION_LOG and len(self._log) > 2:
+            gone = self._log.pop(len(self._log) // 2)
+            self._log_size -= len(gone)
+            self._elided += 1
+
+    # ------------------------------------------------------------ read by anybody
+
+    @property
+    def transcript(self) -> str:
+        """Everything kept of the conversation, oldest first."""
+        return (b"".join(tuple(self._blobs)) + b"".join(tuple(self._log))).decode("utf-8", "replace")
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """The commands kept, each with the reply that followed it."""
+        return parse_commands(self.transcript, self.opened_at)
+
+    def disconnect(self) -> None:
+        """End the connection as if the network had failed. Nothing happens when it has ended already."""
+        if (function := self._disconnect) is not None:
+            function()
+
+    def __repr__(self) -> str:
+        state = "open" if self.open else "closed"
+        return f"<Session {self.id} {self.protocol} {self.peer[0]}:{self.peer[1]} {state}>"
+
+
+def parse_commands(transcript: str, opened_at: float) -> list[Command]:
+    """The commands in a transcript of the form above."""
+    commands: list[Command] = []
+    line, at, replies = "", 0.0, list[str]()
+
+    def add() -> None:
+        words = line.split(" ", 2)
+        # an IMAP command begins with its tag
+        verb = words[1] if len(words) > 1 and _looks_tagged(replies, words[0]) else words[0]
+        commands.append(
+            Command(verb.partition(":")[0].upper(), line, "\n".join(replies), clock.to_datetime(opened_at + at))
+        )
+
+    for row in transcript.splitlines():
+        kind, _, rest = row.partition(" ")
+        if kind == "C":
+            if line:
+                add()
+            seconds, _, line = rest.partition(" ")
+            at, replies = float(seconds), []
+        elif kind == "S" and line:
+            replies.append(rest)
+    if line:
+        add()
+    return commands
+
+
+def _looks_tagged(replies: list[str], tag: str) -> bool:
+    return any(reply.startswith(f"{tag} ") for reply in replies)

@@ -1,0 +1,1 @@
+"""What the protocols share. No sockets, threads, databases or event loops here."""
