@@ -4,6 +4,7 @@
     ├── ConfigError (ValueError)          a setting that does not exist or does not fit
     ├── PortInUse (OSError)               a listener's port is taken; names both
     ├── ServerError                       an error inside the server, raised in the test that caused it
+    ├── HookTimeout                       a before_ hook took longer than the setting hook_timeout
     ├── ServerRestarted                   a mark of another life of the store
     ├── StoreError                        the store could not do it
     │   ├── NoSuchAccount
@@ -32,6 +33,10 @@ class PortInUse(MailtrapError, OSError):
 
 class ServerError(MailtrapError):
     """An error of the server, raised in the test that caused it; ``__cause__`` is the original."""
+
+
+class HookTimeout(MailtrapError):
+    """A ``before_*`` hook took longer than the setting ``hook_timeout``."""
 
 
 class ServerRestarted(MailtrapError):

@@ -145,6 +145,9 @@ class Scopes:
     def __iter__(self) -> Iterator[Scope]:
         return iter(list(self._by_name.values()))
 
+    def __len__(self) -> int:
+        return len(self._by_name)
+
 
 def _label(name: str) -> str:
     """A DNS label out of any text: letters, digits, hyphens, at most 63 (RFC 1035, 2.3.1)."""
