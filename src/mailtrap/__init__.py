@@ -9,35 +9,66 @@ __distribution__: Final = "pytest-mailtrap"
 __version__: Final = "0.1.0"
 
 if TYPE_CHECKING:
+    from .checks import Finding as Finding
     from .delivery.refusal import Refusal as Refusal
+    from .endpoint import Endpoint as Endpoint
     from .errors import (
         AmbiguousMessage as AmbiguousMessage,
+    )
+    from .errors import (
         BlockingWait as BlockingWait,
+    )
+    from .errors import (
         ConfigError as ConfigError,
+    )
+    from .errors import (
         MailtrapError as MailtrapError,
+    )
+    from .errors import (
         MessageNotFound as MessageNotFound,
+    )
+    from .errors import (
         PortInUse as PortInUse,
+    )
+    from .errors import (
         ServerError as ServerError,
+    )
+    from .errors import (
         ServerRestarted as ServerRestarted,
+    )
+    from .errors import (
         StoreError as StoreError,
+    )
+    from .errors import (
         UnexpectedMessage as UnexpectedMessage,
     )
     from .faults import Rule as Rule
-    from .hookspecs import Change as Change, Refuse as Refuse, fast as fast, hookimpl as hookimpl
+    from .hookspecs import Change as Change
+    from .hookspecs import Refuse as Refuse
+    from .hookspecs import fast as fast
+    from .hookspecs import hookimpl as hookimpl
+    from .mailboxes import Account as Account
+    from .mailboxes import Mailbox as Mailbox
     from .message.address import Address as Address
     from .message.envelope import Envelope as Envelope
     from .message.model import (
         Attachment as Attachment,
+    )
+    from .message.model import (
         Copy as Copy,
+    )
+    from .message.model import (
         Link as Link,
+    )
+    from .message.model import (
         Message as Message,
     )
-    from .checks import Finding as Finding
-    from .endpoint import Endpoint as Endpoint
-    from .mailboxes import Account as Account, Mailbox as Mailbox
     from .server import MailServer as MailServer
-    from .transcript import TLS as TLS, Command as Command, Session as Session
-    from .waiting import Expected as Expected, Mark as Mark
+    from .transcript import TLS as TLS
+    from .transcript import Command as Command
+    from .transcript import Session as Session
+    from .waiting import Expected as Expected
+    from .waiting import Mark as Mark
 
 _HOMES: Final = {
     "Account": "mailboxes", "Address": "message.address", "AmbiguousMessage": "errors",
@@ -50,7 +81,7 @@ _HOMES: Final = {
     "StoreError": "errors", "TLS": "transcript", "UnexpectedMessage": "errors", "fast": "hookspecs",
     "hookimpl": "hookspecs",
 }  # fmt: skip
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -101,7 +101,7 @@ def check(name: str, value: Any) -> Any:
     Raises:
         ConfigError: an unknown name (with the nearest valid one) or a value that does not fit.
     """
-    kind: type[Boot] | type[Live]
+    kind: type[Boot | Live]
     if name in BOOT:
         kind = Boot
     elif name in LIVE:

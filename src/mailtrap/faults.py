@@ -26,7 +26,7 @@ class Respond:
     text: str
 
 
-class Disconnected(Exception):  # noqa: N818  it is no error of ours
+class Disconnected(Exception):
     """A rule ended the connection."""
 
     def __init__(self, reset: bool) -> None:

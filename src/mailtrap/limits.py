@@ -13,6 +13,14 @@ RECEIVE_BUFFER: Final = 256 * KB  # the one buffer that all connections of a ser
 UNPARSED_HIGH: Final = 1 * MB  # a session that has this much unread input is not read from
 WRITE_HIGH: Final = 64 * KB  # above it the driver asks the session for no further step
 
+# --- connections
+WRITE_CHUNK: Final = 256 * KB  # a longer piece of output is handed to the transport in pieces of this size
+STEPS: Final = 500  # steps a session takes before others get their turn
+WORKERS: Final = 32  # threads for calls that do I/O or run users' code
+LINGER: Final = 2.0  # seconds a closed connection's unread input is still read, so that the last reply arrives
+BACKLOG: Final = 1024  # connections that wait to be accepted
+HTTP_DRAIN: Final = 1 * MB  # unread request body that is skipped to keep an HTTP connection; with more it closes
+
 # --- lines: over the first limit the command is refused, over the second the connection ends
 SMTP_LINE: Final = 12_288  # RFC 4954, 4.3: AUTH responses are the longest lines there are
 SMTP_LINE_END: Final = 64 * KB

@@ -48,7 +48,8 @@ class Session:
 
     __slots__ = (
         "__weakref__", "_blobs", "_disconnect", "_elided", "_log", "_log_size", "closed_at", "helo", "id",
-        "listener", "mechanism", "open", "opened_at", "peer", "protocol", "scope", "tls", "user",
+        "_ended", "listener", "mechanism", "open", "opened_at", "peer", "protocol", "scope", "tls", "transaction",
+        "user",
     )  # fmt: skip
 
     def __init__(
@@ -72,8 +73,22 @@ class Session:
         self._elided = 0
         self._blobs: deque[bytes] = deque(maxlen=limits.SESSION_LOGS)
         self._disconnect: Callable[[], None] | None = None
+        self.transaction = False  # between MAIL and its end: a message may still come of it
+        self._ended: list[Callable[[], None]] = []
 
     # ------------------------------------------------------------ written by the session
+
+    def begin_transaction(self) -> None:
+        """MAIL was accepted."""
+        self.transaction = True
+
+    def end_transaction(self) -> None:
+        """The mail is kept, refused or given up."""
+        self.transaction = False
+        if self._ended:
+            ended, self._ended = self._ended, []
+            for function in ended:
+                function()
 
     def command(self, line: bytes) -> None:
         """The client sent this line (without its line end, secrets redacted)."""
@@ -106,10 +121,18 @@ class Session:
         self.open = False
         self.closed_at = clock.now()
         self._disconnect = None
+        self.end_transaction()
 
     def on_disconnect(self, function: Callable[[], None]) -> None:
         """Give ``disconnect()`` its means; called by whoever owns the connection."""
         self._disconnect = function
+
+    def on_transaction_end(self, function: Callable[[], None]) -> None:
+        """Call somebody once when the transaction that is open now has ended; at once where none is open."""
+        self._ended.append(function)
+        if not self.transaction and function in self._ended:
+            self._ended.remove(function)
+            function()
 
     def _add(self, line: bytes) -> None:
         # A log over its limit keeps its beginning and its newest lines: the middle goes.

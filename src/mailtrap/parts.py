@@ -1,0 +1,238 @@
+"""The parts of a running server, put together once: store, delivery, listeners, loop, plugins.
+
+Only ``server.py`` uses this module; a server and the scopes opened on it share one ``Parts``.
+"""
+
+import dataclasses
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from . import config, limits
+from .delivery.accounts import Directory
+from .delivery.intake import Intake
+from .delivery.refusal import Refusal
+from .delivery.services import Commands, Services
+from .errors import ConfigError, MailtrapError
+from .faults import RuleBook
+from .net.certificates import Certificates
+from .net.driver import Driver
+from .net.http import HTTPServer
+from .net.hub import Hub
+from .net.listeners import bind
+from .net.loop import LoopThread
+from .plugins import Plugins
+from .scopes import Scope, Scopes
+from .store.base import Hint, Store
+from .store.open import open_store
+from .transcript import ProtocolName, Session
+from .waiting import Bell
+from .wire.machine import Machine
+
+if TYPE_CHECKING:
+    import socket
+
+LISTENERS: Final = ("smtp", "smtps", "submission", "lmtp", "pop3", "pop3s", "imap", "imaps", "http")
+_PROTOCOLS: Final[dict[str, ProtocolName]] = {
+    "smtp": "smtp", "smtps": "smtp", "submission": "smtp", "lmtp": "lmtp",
+    "pop3": "pop3", "pop3s": "pop3", "imap": "imap", "imaps": "imap",
+}  # fmt: skip
+
+
+class Parts:
+    """What one server is made of.
+
+    Attributes:
+        addresses: listener to host and port, once it is started.
+        sessions: the newest session records, oldest first.
+        bell: rings at each commit, refusal and error.
+    """
+
+    def __init__(self, boot: config.Boot, live: dict[str, Any]) -> None:
+        self.boot = boot
+        self.scopes = Scopes(live)
+        self.rules = RuleBook()
+        self.bell = Bell()
+        self.commands = Commands()
+        self.sessions: deque[Session] = deque(maxlen=limits.SESSIONS)
+        self.plugins = Plugins(boot.plugins, lambda error: self.report(error, self.scopes.current))
+        self.store: Store = open_store(boot.store, self._store_schemes())
+        self.directory = Directory(self.store, self.scopes)
+        self.intake = Intake(
+            self.store, self.scopes, self.directory, self.plugins, report=self.report, in_worker=self._in_worker,
+            refused=self._refused, hostname=boot.hostname,
+        )  # fmt: skip
+        self.services = Services(
+            self.scopes, self.rules, self.store, self.intake, self.directory, self.plugins, self.report, self.commands,
+            boot.hostname,
+        )  # fmt: skip
+        self.certificates = Certificates((boot.hostname,), boot.tls_cert, boot.tls_key)
+        self.addresses: dict[str, tuple[str, int]] = {}
+        self.http: HTTPServer | None = None
+        self._loop: LoopThread | None = None
+        self._hub: Hub | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+        self._pid = 0
+
+    # ------------------------------------------------------------ life
+
+    @property
+    def running(self) -> bool:
+        """Whether its listeners are bound."""
+        return self._hub is not None
+
+    def start(self, make_app: Callable[[], Any]) -> None:
+        """Bind every listener in the calling thread, then serve.
+
+        Raises:
+            PortInUse: a port is taken; nothing stays bound.
+            MailtrapError: it was stopped before, or runs already.
+        """
+        with self._lock:
+            if self._hub is not None:
+                raise MailtrapError("the server runs already")
+            if self._pid:
+                raise MailtrapError("a stopped server does not start again: make a new one")
+            sockets = self._bind()
+            self._pid = os.getpid()
+            self._loop = LoopThread()
+            self._loop.start()
+            self._hub = Hub(self._loop, store_blocking=self.store.blocking, report=self._report_driver)
+            self._unsubscribe = self.store.subscribe_hints(self._hint)
+            for name, sock in sockets.items():
+                self.addresses[name] = sock.getsockname()[:2]
+                if name == "http":
+                    self.http = HTTPServer(sock, make_app)
+                    self.http.start()
+                else:
+                    self._hub.listen(sock, self._factory(name))
+
+    def stop(self) -> None:
+        """End every connection, close every socket and the store. Bounded in time; a second call does nothing."""
+        with self._lock:
+            hub, self._hub = self._hub, None
+            if self.http is not None:
+                self.http.stop()
+                self.http = None
+            if self._unsubscribe is not None:
+                self._unsubscribe()
+                self._unsubscribe = None
+            if hub is not None:
+                hub.close()
+            if self._loop is not None:
+                self._loop.stop()
+                self._loop = None
+            self.plugins.close()
+            if not self._pid or self._pid == os.getpid():
+                self.store.close()
+            self.addresses.clear()
+
+    def _bind(self) -> "dict[str, socket.socket]":
+        sockets: dict[str, socket.socket] = {}
+        try:
+            for name in LISTENERS:
+                port = getattr(self.boot, f"{name}_port")
+                if port is not None:
+                    sockets[name] = bind(name, self.boot.host, port)
+        except MailtrapError:
+            for sock in sockets.values():
+                sock.close()
+            raise
+        return sockets
+
+    def _factory(self, listener: str) -> Callable[[], Driver]:
+        """What makes a connection's driver: its session is made when the peer is known."""
+        protocol = _PROTOCOLS[listener]
+        implicit = listener in ("smtps", "pop3s", "imaps")
+        tls = self.certificates.server_context
+        make = self._machine_maker(listener, protocol, implicit)
+        hub = self._hub
+        assert hub is not None
+        if protocol in ("smtp", "lmtp"):
+            from .smtp.edge import Edge
+
+            handler = self.boot.smtp_handler
+            return lambda: Edge(hub, make, tls, implicit=implicit, handler=handler, hostname=self.boot.hostname)
+        return lambda: Driver(hub, make, tls, implicit=implicit)
+
+    def _machine_maker(
+        self, listener: str, protocol: ProtocolName, implicit: bool
+    ) -> Callable[..., Machine]:
+        services = self.services
+        if protocol in ("smtp", "lmtp"):
+            from .smtp.session import SMTPSession
+
+            flavour = listener if listener in ("submission", "lmtp") else "smtp"
+
+            def smtp(peer: tuple[str, int], policy: Any = None) -> Machine:
+                record, scope = self._record(protocol, peer, listener)
+                return SMTPSession(record, scope, services, flavour=flavour, implicit_tls=implicit, policy=policy)
+
+            return smtp
+        if protocol == "pop3":
+            from .pop3.session import POP3Session
+
+            def pop3(peer: tuple[str, int]) -> Machine:
+                return POP3Session(*self._record(protocol, peer, listener), services, implicit_tls=implicit)
+
+            return pop3
+        from .imap.session import IMAPSession
+
+        def imap(peer: tuple[str, int]) -> Machine:
+            return IMAPSession(*self._record(protocol, peer, listener), services, implicit_tls=implicit)
+
+        return imap
+
+    def _record(self, protocol: ProtocolName, peer: tuple[str, int], listener: str) -> tuple[Session, Scope]:
+        scope = self.scopes.current
+        record = Session(protocol, peer, listener, scope=scope.name)
+        self.sessions.append(record)
+        return record, scope
+
+    def _store_schemes(self) -> dict[str, Callable[[str], Store]]:
+        schemes: dict[str, Callable[[str], Store]] = {}
+        if self.plugins.has("mailtrap_store_schemes"):
+            for found in self.plugins.call("mailtrap_store_schemes"):
+                schemes.update(found)
+        return schemes
+
+    # ------------------------------------------------------------ what the parts tell
+
+    def report(self, error: BaseException, scope: Scope) -> None:
+        """An error inside the server while it worked for a scope."""
+        scope.errors.append(error)
+        self.bell.ring()
+
+    def _report_driver(self, error: BaseException, scope: Scope | None) -> None:
+        self.report(error, scope or self.scopes.current)
+
+    def _refused(self, refusal: Refusal) -> None:  # noqa: ARG002  who waits asks the scope
+        self.bell.ring()
+
+    def _hint(self, hint: Hint) -> None:
+        if (hub := self._hub) is not None:
+            hub.hint(hint)
+        self.bell.ring()
+
+    def _in_worker(self, function: Callable[..., None], *args: Any) -> None:
+        hub = self._hub
+        if hub is None:
+            function(*args)  # not started, or stopped: whoever calls is no event loop of ours
+        else:
+            hub.in_worker(function, *args)
+
+
+def boot_settings(settings: dict[str, Any]) -> tuple[config.Boot, dict[str, Any]]:
+    """Sort and check what a server was given.
+
+    Raises:
+        ConfigError: an unknown setting, a value that does not fit, or half a certificate.
+    """
+    boot, live = config.split(settings)
+    made = dataclasses.replace(config.Boot(), **boot)
+    if (made.tls_cert is None) != (made.tls_key is None):
+        raise ConfigError("tls_cert and tls_key go together")
+    return made, live

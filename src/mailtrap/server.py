@@ -1,0 +1,516 @@
+"""MailServer: a mail server for tests, and a scope of one.
+
+``MailServer()`` is a server of its own; ``server.scope()`` gives a view of the same server with mail, accounts, rules
+and live settings of its own. Both are this class.
+"""
+
+import itertools
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from . import parts as _parts_module
+from .endpoint import Endpoint
+from .errors import MailtrapError, NoSuchAccount
+from .explain import Situation
+from .mailboxes import Account, Mailbox
+from .message.address import Address
+from .message.compose import MailLike, to_bytes
+from .message.envelope import Envelope
+from .message.model import Copy, Message
+from .parts import LISTENERS, Parts
+from .scopes import Scope
+from .store.base import ALL, CopyRow, Key, MailboxRow, MessageRow
+from .waiting import SUBMITTED, Bell, Expected, Mark, Waits
+
+if TYPE_CHECKING:
+    from .delivery.refusal import Refusal
+    from .transcript import Session
+
+
+class MailServer:
+    """A mail server for tests.
+
+    As a context manager it is started and stopped. Settings are those of ``config.py``; without any it keeps mail in
+    memory and listens on free ports of the loopback interface.
+
+    Raises:
+        ConfigError: an unknown setting or a value that does not fit.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        boot, live = _parts_module.boot_settings(settings)
+        self._adopt(Parts(boot, live), None)
+        for declared in boot.accounts:
+            address, _, password = declared.partition(":")
+            self.add_account(address, password or None)
+
+    def _adopt(self, parts: Parts, scope: Scope | None) -> None:
+        self._parts = parts
+        self._scope = scope or parts.scopes.root
+        self._owns = scope is None
+        self._locals: dict[str, Iterator[int]] = {}
+        self._waits = Waits(_ScopeSource(self))
+
+    @classmethod
+    def connect(cls, url: str, **settings: Any) -> "MailServer":
+        """The same interface over a running server's HTTP listener.
+
+        Raises:
+            MailtrapError: nothing answers there, or it is no mailtrap server of a version that fits.
+        """
+        from .remote import connect
+
+        return connect(url, settings)
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> Self:
+        """Bind every listener and serve; everything is ready on return.
+
+        Raises:
+            PortInUse: a port is taken; the text names the listener.
+        """
+        if self._owns:
+            self._parts.start(self._make_app)
+            if self._parts.plugins.has("mailtrap_server_started"):
+                self._parts.plugins.call("mailtrap_server_started", server=self)
+        else:
+            self._parts.scopes.enter(self._scope)
+        return self
+
+    def stop(self) -> None:
+        """End connections, close sockets and the store; of a scope: leave it. A second call does nothing."""
+        if not self._owns:
+            self._parts.scopes.leave(self._scope)
+            return
+        if self._parts.running and self._parts.plugins.has("mailtrap_server_stopping"):
+            self._parts.plugins.call("mailtrap_server_stopping", server=self)
+        self._parts.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _make_app(self) -> Callable[..., Any]:
+        from .web import create_app
+
+        return create_app(self)
+
+    # ------------------------------------------------------------ where it is
+
+    @property
+    def smtp(self) -> Endpoint:
+        """The SMTP listener."""
+        return self._endpoint("smtp")
+
+    @property
+    def smtps(self) -> Endpoint:
+        """SMTP with TLS from the first octet."""
+        return self._endpoint("smtps")
+
+    @property
+    def submission(self) -> Endpoint:
+        """Message submission (RFC 6409)."""
+        return self._endpoint("submission")
+
+    @property
+    def lmtp(self) -> Endpoint:
+        """LMTP (RFC 2033)."""
+        return self._endpoint("lmtp")
+
+    @property
+    def pop3(self) -> Endpoint:
+        """The POP3 listener."""
+        return self._endpoint("pop3")
+
+    @property
+    def pop3s(self) -> Endpoint:
+        """POP3 with TLS from the first octet."""
+        return self._endpoint("pop3s")
+
+    @property
+    def imap(self) -> Endpoint:
+        """The IMAP listener."""
+        return self._endpoint("imap")
+
+    @property
+    def imaps(self) -> Endpoint:
+        """IMAP with TLS from the first octet."""
+        return self._endpoint("imaps")
+
+    @property
+    def http(self) -> Endpoint:
+        """The HTTP API and the viewer."""
+        return self._endpoint("http")
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """All listeners that are on, by name."""
+        return {name: self._endpoint(name) for name in LISTENERS if name in self._parts.addresses}
+
+    def _endpoint(self, name: str) -> Endpoint:
+        address = self._parts.addresses.get(name)
+        if address is None:
+            if self._parts.running:
+                raise MailtrapError(f"the listener {name} is off")
+            raise MailtrapError("the server does not run: start it, or use it in a with statement")
+        return Endpoint(name, address[0], address[1], self._scope, self._parts.rules)
+
+    @property
+    def ca_pem(self) -> str:
+        """The certificate, PEM, that a client must trust to trust this server."""
+        return self._parts.certificates.ca_pem
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """A client's TLS context that trusts this server."""
+        return self._parts.certificates.client_context()
+
+    def config_for(self, framework: str) -> dict[str, Any]:
+        """What a framework needs to send here: ``"django" "flask-mail" "fastapi-mail" "env"``.
+
+        Raises:
+            ConfigError: another name.
+        """
+        from .frameworks import config_for
+
+        return config_for(framework, self)
+
+    # ------------------------------------------------------------ look
+
+    @property
+    def name(self) -> str:
+        """The scope's name; ``""`` for a server's first."""
+        return self._scope.name
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What was submitted (smtp, lmtp, http) in this scope so far, oldest first."""
+        return [self._message(row) for row in self._rows() if row.origin in SUBMITTED]
+
+    @property
+    def accounts(self) -> Sequence[Account]:
+        """The scope's own accounts, and those it inherits and has not used yet."""
+        found: dict[str, Account] = {}
+        for scope in self._scope.lineage():
+            for row in self._parts.store.accounts(scope.name):
+                if row.key.address not in found and (scope is self._scope or row.declared):
+                    found[row.key.address] = Account(self, row.key)
+        return list(found.values())
+
+    @property
+    def sessions(self) -> Sequence["Session"]:
+        """The newest connections of this scope, oldest first."""
+        return [session for session in list(self._parts.sessions) if session.scope == self._scope.name]
+
+    @property
+    def refused(self) -> Sequence["Refusal"]:
+        """What was turned away in this scope, oldest first."""
+        return list(self._scope.refused)
+
+    @property
+    def errors(self) -> Sequence[BaseException]:
+        """Exceptions inside the server while it worked for this scope; ``clear()`` accepts them."""
+        return list(self._scope.errors)
+
+    def account(self, address: str) -> Account:
+        """The account of an address; with open routing it comes to be.
+
+        Raises:
+            NoSuchAccount: with strict routing, an account that was not declared.
+        """
+        found = Address(address)
+        row = self._parts.directory.find(self._scope, found)
+        if row is None and self._scope.live.routing == "strict":
+            names = ", ".join(str(account.address) for account in self.accounts) or "none"
+            raise NoSuchAccount(f"there is no account {address}; declared are: {names}")
+        return Account(self, self._parts.directory.open_account(self._scope, found))
+
+    def mailbox(self, account: str, name: str = "INBOX") -> Mailbox:
+        """A mailbox of an account.
+
+        Raises:
+            NoSuchAccount: as ``account()``.
+            NoSuchMailbox: the account has none of that name.
+        """
+        return self.account(account).mailbox(name)
+
+    def mark(self) -> Mark:
+        """This moment in the order of commits, for ``since=``."""
+        return Mark(self._parts.store.life(), self._parts.store.head())
+
+    # ------------------------------------------------------------ wait
+
+    def message(self, *, timeout: float | None = None, **criteria: Any) -> Message:
+        """Wait for the one message that matches.
+
+        Args:
+            timeout: seconds; the setting ``timeout`` when not given.
+            criteria: names of message attributes, ``header=``, ``where=``, ``since=`` a mark.
+
+        Raises:
+            MessageNotFound: none matched in time; the text says what came instead.
+            AmbiguousMessage: more than one matches.
+        """
+        __tracebackhide__ = True
+        return self._waits.message(timeout, criteria)
+
+    def latest(self, *, timeout: float | None = None, **criteria: Any) -> Message:
+        """The newest message that matches; waits as ``message()`` where none does."""
+        __tracebackhide__ = True
+        return self._waits.latest(timeout, criteria)
+
+    def wait_for(
+        self, *, at_least: int | None = None, exactly: int | None = None, settle: float = 0.0,
+        timeout: float | None = None, **criteria: Any,
+    ) -> Sequence[Message]:  # fmt: skip
+        """Wait until so many messages match; one where neither number is given.
+
+        Args:
+            at_least: return as soon as there are so many.
+            exactly: as ``at_least``, but more of them are an error.
+            settle: seconds in which no further one may come.
+
+        Raises:
+            MessageNotFound: too few in time.
+            UnexpectedMessage: more than ``exactly``.
+        """
+        __tracebackhide__ = True
+        return self._waits.several(at_least, exactly, settle, timeout, criteria)
+
+    def expect_message(
+        self, *, timeout: float | None = None, **criteria: Any
+    ) -> AbstractContextManager[Expected]:
+        """Wait, after the block, for the one message that it made come: ``with ... as info`` gives ``info.value``."""
+        __tracebackhide__ = True
+        return self._waits.expected(timeout, criteria)
+
+    def assert_no_message(self, *, within: float | None = None, **criteria: Any) -> None:
+        """Fail if a message matches.
+
+        Args:
+            within: seconds to watch. Without it: until every SMTP transaction that is open now has ended.
+
+        Raises:
+            UnexpectedMessage: one matched.
+        """
+        __tracebackhide__ = True
+        self._waits.none(within, criteria)
+
+    def wait_until_quiet(self, for_: float = 0.1, *, timeout: float | None = None) -> None:
+        """Wait until no message came and no transaction was open for ``for_`` seconds."""
+        __tracebackhide__ = True
+        self._waits.quiet(for_, timeout)
+
+    def wait_for_command(
+        self, command: str, *, protocol: str = "imap", user: str | None = None, timeout: float | None = None
+    ) -> "Session":
+        """The session that carries out a command now, or the next that does."""
+        __tracebackhide__ = True
+        return self._waits.command(command, protocol, user, timeout)
+
+    # ------------------------------------------------------------ put in
+
+    def add_account(self, address: str, password: str | None = None, *, quota: int | None = None) -> Account:
+        """Declare an account.
+
+        Args:
+            password: the only one it accepts; None accepts any (or the setting ``default_password``).
+            quota: octets of all mail in it.
+        """
+        key = Key(self._scope.name, Address(address).account)
+        self._parts.store.put_account(key, password=password, quota=quota)
+        return Account(self, key)
+
+    def address(self, local: str = "user") -> Address:
+        """An address of this scope's own domain; asked again for the same local part it gives another."""
+        number = next(self._locals.setdefault(local, itertools.count(1)))
+        domain = self._scope.domain or self._parts.boot.hostname
+        return Address(f"{local if number == 1 else f'{local}-{number}'}@{domain}")
+
+    def deliver(
+        self, mail: MailLike, *, recipients: str | Sequence[str], mail_from: str = "", mailbox: str = "INBOX",
+        flags: Iterable[str] = (), internal_date: datetime | None = None,
+    ) -> Message:  # fmt: skip
+        """Put a mail into a mailbox of each recipient, without SMTP.
+
+        Args:
+            mail: bytes (kept as they are), an ``EmailMessage`` or a ``Message``.
+            mailbox: it comes to be where there is none.
+            flags: ``"\\Seen"`` ... and keywords.
+            internal_date: now when not given.
+
+        Raises:
+            StoreError: it could not be kept (``OverQuota``), or a recipient is ``all``.
+        """
+        names = [recipients] if isinstance(recipients, str) else list(recipients)
+        receipt = self._parts.intake.place(
+            self._scope, to_bytes(mail), [Address(name) for name in names], mail_from=Address(mail_from),
+            mailbox=mailbox, flags=frozenset(flags),
+            internal_date=None if internal_date is None else internal_date.timestamp(),
+        )  # fmt: skip
+        row = self._parts.store.message(receipt.seq)
+        assert row is not None
+        return self._message(row)
+
+    def seed(self, source: Path | str | Mapping[str, Any]) -> None:
+        """Fill mailboxes from a file or folder (.eml, mbox, Maildir, TOML) or a description.
+
+        Raises:
+            ConfigError: it is none of these, or the description does not fit.
+        """
+        from .seeding import seed
+
+        seed(self, source)
+
+    def issue_token(self, user: str, *, expires_in: float = 3600) -> str:
+        """An OAuth token for XOAUTH2 and OAUTHBEARER, valid for so many seconds (not at all when negative)."""
+        return self._parts.directory.issue_token(user, expires_in)
+
+    def aiosmtpd_handler(self) -> object:
+        """A handler that keeps mail here, for an aiosmtpd ``Controller`` of your own."""
+        from .smtp.edge import aiosmtpd_handler
+
+        return aiosmtpd_handler(self._parts.services, self._scope)
+
+    # ------------------------------------------------------------ change
+
+    def scope(self, name: str | None = None, **live_settings: Any) -> "MailServer":
+        """A scope below this one, entered as a context manager.
+
+        Args:
+            name: its mail domain is ``<name>.test``; one that is taken gets a number.
+            live_settings: settings that hold in it.
+
+        Raises:
+            ConfigError: an unknown or a boot setting, or a value that does not fit.
+        """
+        scope = self._parts.scopes.open(self._scope, name, {})
+        scope.change(**live_settings)
+        view = MailServer.__new__(MailServer)
+        view._adopt(self._parts, scope)  # noqa: SLF001  the same class
+        return view
+
+    def configure(self, **live_settings: Any) -> None:
+        """Change live settings of this scope, from now on.
+
+        Raises:
+            ConfigError: an unknown or a boot setting, or a value that does not fit.
+        """
+        self._scope.change(**live_settings)
+
+    def clear(self) -> None:
+        """Forget the messages and copies of this scope, its refusals and its errors."""
+        self._parts.store.clear(self._scope.name)
+        self._scope.refused.clear()
+        self._scope.errors.clear()
+
+    def reset(self) -> None:
+        """``clear()``, and its accounts, rules and own live settings too."""
+        self.clear()
+        self._parts.rules.clear(self._scope)
+        for row in self._parts.store.accounts(self._scope.name):
+            self._parts.store.remove_account(row.key)
+        self._parts.directory.forget(self._scope)
+        self._scope.restore()
+
+    # ------------------------------------------------------------ for the web and the plugin
+
+    def get(self, id: str) -> Message | None:  # noqa: A002  the public name
+        """A message of whatever scope by its id; None when there is none."""
+        row = self._parts.store.message_by_id(id)
+        return None if row is None else self._message(row)
+
+    def page(
+        self, *, limit: int | None = None, before: int | None = None, after: int = 0, all_scopes: bool = False
+    ) -> Sequence[Message]:
+        """Messages of every origin, newest first, by their ``seq``."""
+        scope = None if all_scopes else self._scope.name
+        rows = self._parts.store.messages(scope, after=after, before=before, limit=limit, newest_first=True)
+        return [self._message(row) for row in rows]
+
+    def delete(self, messages: Iterable[Message]) -> int:
+        """Take messages and their copies away; how many there were."""
+        return self._parts.store.remove([message.seq for message in messages])
+
+    def record(self) -> Mailbox:
+        """The INBOX of the account ``all``: the record of this scope's messages, with read state and tags as flags."""
+        return Account(self, Key(self._scope.name, ALL)).mailbox()
+
+    @property
+    def scopes(self) -> Sequence[str]:
+        """The names of all scopes of this server, the first one's ``""`` included."""
+        return [scope.name for scope in self._parts.scopes]
+
+    # ------------------------------------------------------------ what messages and mailboxes ask
+
+    def _rows(self, after: int = 0) -> Sequence[MessageRow]:
+        return self._parts.store.messages(self._scope.name, after=after)
+
+    def _message(self, row: MessageRow) -> Message:
+        return Message(row, self)
+
+    def _copy(self, mailbox: Mailbox, row: CopyRow) -> Copy:
+        return Copy(row, mailbox, self)
+
+    def _raw(self, seq: int) -> bytes:
+        return self._parts.store.raw(seq)
+
+    def _copies(self, seq: int) -> Sequence[Copy]:
+        return [self._copy(self._mailbox(box), row) for box, row in self._parts.store.copies_of(seq)]
+
+    def _mailbox(self, row: MailboxRow) -> Mailbox:
+        return Mailbox(self, Account(self, row.account), row)
+
+    @staticmethod
+    def _own_envelope(account: Key) -> Envelope:
+        return Envelope(Address(), (Address(account.address),))
+
+    def __repr__(self) -> str:
+        state = "running" if self._parts.running else "stopped"
+        return f"<MailServer {self._scope.name or '(first scope)'} {state}>"
+
+
+class _ScopeSource:
+    """What the waits of one scope ask of its server."""
+
+    def __init__(self, server: MailServer) -> None:
+        self._server = server
+        self.bell: Bell = server._parts.bell
+
+    def mark(self) -> Mark:
+        return self._server.mark()
+
+    def messages_after(self, seq: int) -> Sequence[Message]:
+        return [self._server._message(row) for row in self._server._rows(after=seq)]
+
+    def default_timeout(self) -> float:
+        return self._server._scope.live.timeout
+
+    def open_sessions(self) -> Sequence["Session"]:
+        return [session for session in self._server.sessions if session.open]
+
+    def open_transactions(self) -> Sequence["Session"]:
+        return [session for session in self.open_sessions() if session.transaction]
+
+    def listen(self, listener: "Callable[[Session, str], None]") -> Callable[[], None]:
+        return self._server._parts.commands.listen(listener)
+
+    def situation(self) -> Situation:
+        server = self._server
+        own = self.messages_after(0)
+        newest = server._parts.store.messages(None, limit=200, newest_first=True)
+        outside = [server._message(row) for row in reversed(newest) if row.scope != server.name]
+        sessions = server.sessions
+        return Situation(
+            own, server.refused, outside, [session for session in sessions if session.open],
+            sessions[-1] if sessions else None,
+        )  # fmt: skip

@@ -1,0 +1,348 @@
+"""Waiting for mail: a wake-up, never a poll. State answers, hints only wake.
+
+A wait looks, and when nothing fits it sleeps until the bell rings, and looks again from where it had come to.
+Deadlines use the real clock even where a test froze time.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from . import clock
+from .errors import (
+    AmbiguousMessage,
+    BlockingWait,
+    ConfigError,
+    MessageNotFound,
+    ServerRestarted,
+    UnexpectedMessage,
+)
+from .explain import Situation, ambiguous, not_found, unexpected
+
+if TYPE_CHECKING:
+    from .mailboxes import Mailbox
+    from .message.model import Copy, Message
+    from .transcript import Session
+
+SUBMITTED: Final = frozenset({"smtp", "lmtp", "http"})
+_T = TypeVar("_T")
+
+
+class Bell:
+    """Rings when something was committed. Any number of threads may wait for the next ring."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting = 0
+        self.rings = 0
+
+    def ring(self) -> None:
+        """Wake everybody who waits; called from any thread, without a lock held."""
+        with self._condition:
+            self.rings += 1
+            if not self._waiting:
+                return
+            self._condition.notify_all()
+        # Somebody waits: beside a busy loop they would get the interpreter only after its switch interval.
+        clock.yield_interpreter()
+
+    def wait(self, rings: int, timeout: float) -> None:
+        """Sleep until it has rung more often than ``rings``, or so many seconds."""
+        with self._condition:
+            self._waiting += 1
+            try:
+                self._condition.wait_for(lambda: self.rings != rings, timeout)
+            finally:
+                self._waiting -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the order of commits. ``since=mark`` sees what came after it."""
+
+    life: str
+    seq: int
+
+
+class Expected:
+    """What ``expect_message()`` gives: after the block, ``value`` is the message."""
+
+    def __init__(self) -> None:
+        self._value: Message | None = None
+
+    @property
+    def value(self) -> "Message":
+        """The message; ``RuntimeError`` inside the block, where it is not known yet."""
+        if self._value is None:
+            raise RuntimeError("the message is known after the with block")
+        return self._value
+
+
+class Source(Protocol):
+    """What waits need of a server: its state, and the bell."""
+
+    bell: Bell
+
+    def mark(self) -> Mark: ...
+    def messages_after(self, seq: int) -> "Sequence[Message]": ...
+    def situation(self) -> Situation: ...
+    def default_timeout(self) -> float: ...
+    def open_transactions(self) -> "Sequence[Session]": ...
+    def listen(self, listener: "Callable[[Session, str], None]") -> Callable[[], None]: ...
+    def open_sessions(self) -> "Sequence[Session]": ...
+
+
+class Waits:
+    """The waits of one scope."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    # ------------------------------------------------------------ for messages
+
+    def message(self, timeout: float | None, criteria: Mapping[str, Any]) -> "Message":
+        """Exactly one; as soon as one matches."""
+        __tracebackhide__ = True
+        found = self._first(timeout, criteria)
+        if len(found) > 1:
+            raise AmbiguousMessage(ambiguous(criteria, found))
+        return found[0]
+
+    def latest(self, timeout: float | None, criteria: Mapping[str, Any]) -> "Message":
+        """The newest that matches; waits where none does."""
+        __tracebackhide__ = True
+        return self._first(timeout, criteria)[-1]
+
+    def several(
+        self, at_least: int | None, exactly: int | None, settle: float, timeout: float | None,
+        criteria: Mapping[str, Any],
+    ) -> "Sequence[Message]":  # fmt: skip
+        """As many as asked for; with ``settle``, no further one for so many seconds."""
+        __tracebackhide__ = True
+        if at_least is not None and exactly is not None:
+            raise ConfigError("wait_for takes at_least= or exactly=, not both")
+        if (at_least or exactly or 1) < 1 or exactly == 0 or at_least == 0:
+            raise ConfigError("to wait for no message is assert_no_message()")
+        wanted = exactly if exactly is not None else at_least if at_least is not None else 1
+        watch = self._watch(criteria)
+
+        def enough() -> "list[Message] | None":
+            found = watch()
+            if exactly is not None and len(found) > exactly:
+                raise UnexpectedMessage(unexpected(criteria, found, f"exactly {exactly} were expected"))
+            return found if len(found) >= wanted else None
+
+        found = self._until(enough, timeout, lambda limit: self._missing(criteria, limit, watch(), wanted))
+        while settle > 0:
+            before = len(found)
+            self._quiet(settle, lambda: len(watch()) > before)
+            found = enough() or found
+            if len(found) == before:
+                break
+        return found
+
+    @contextmanager
+    def expected(self, timeout: float | None, criteria: Mapping[str, Any]) -> Iterator[Expected]:
+        """The message that the block makes come."""
+        __tracebackhide__ = True
+        expected = Expected()
+        since = self._source.mark()
+        yield expected
+        expected._value = self.message(timeout, {"since": since, **criteria})  # noqa: SLF001  its maker
+
+    def none(self, within: float | None, criteria: Mapping[str, Any]) -> None:
+        """That no message matches: now and when all open transactions have ended, or for a whole window."""
+        __tracebackhide__ = True
+        watch = self._watch(criteria)
+
+        def refuse() -> None:
+            if found := watch():
+                raise UnexpectedMessage(unexpected(criteria, found, "none was expected"))
+
+        refuse()
+        if within is not None:
+            self._quiet(within, lambda: bool(watch()))
+        else:
+            self._transactions_over()
+        refuse()
+
+    def quiet(self, for_: float, timeout: float | None) -> None:
+        """No new message and no open transaction for so many seconds."""
+        __tracebackhide__ = True
+        limit = self._source.default_timeout() if timeout is None else timeout
+        deadline = clock.monotonic() + limit
+        seq = self._source.mark().seq
+        while True:
+            window = min(for_, max(0.0, deadline - clock.monotonic()))
+            if window < for_:
+                raise UnexpectedMessage(f"it was not quiet for {for_:g} s within {limit:g} s: mail keeps coming")
+            self._quiet(window, lambda: self._source.mark().seq != seq)
+            now = self._source.mark().seq
+            if now == seq and not self._source.open_transactions():
+                return
+            seq = now
+
+    # ------------------------------------------------------------ for other things
+
+    def copy(self, mailbox: "Mailbox", timeout: float | None, criteria: Mapping[str, Any]) -> "Copy":
+        """Exactly one copy in a mailbox."""
+        __tracebackhide__ = True
+
+        def probe() -> "list[Copy] | None":
+            return [copy for copy in mailbox.messages if copy.matches(**criteria)] or None
+
+        def error(limit: float) -> MessageNotFound:
+            situation = Situation(messages=mailbox.messages, where=repr(mailbox))
+            return MessageNotFound(not_found(criteria, limit, situation))
+
+        found = self._until(probe, timeout, error)
+        if len(found) > 1:
+            raise AmbiguousMessage(ambiguous(criteria, found))
+        return found[0]
+
+    def command(self, command: str, protocol: str, user: str | None, timeout: float | None) -> "Session":
+        """The session that carries out a command now, or the next that does."""
+        __tracebackhide__ = True
+        wanted = command.upper()
+        heard: list[Session] = []
+
+        def fits(session: "Session") -> bool:
+            return session.protocol == protocol and (user is None or session.user == user)
+
+        def listener(session: "Session", verb: str) -> None:
+            if verb == wanted and fits(session):
+                heard.append(session)
+                self._source.bell.ring()
+
+        def error(limit: float) -> MessageNotFound:
+            there = "\n".join(f"  {session!r} {session.user or ''}" for session in self._source.open_sessions())
+            return MessageNotFound(
+                f"no {protocol} client{f' of {user}' if user else ''} used {wanted} within {limit:g} s; "
+                f"open connections:\n{there or '  none'}"
+            )
+
+        end = self._source.listen(listener)
+        try:
+            for session in self._source.open_sessions():
+                if fits(session) and (commands := session.commands) and commands[-1].verb == wanted:
+                    return session
+            return self._until(lambda: heard[0] if heard else None, timeout, error)
+        finally:
+            end()
+
+    # ------------------------------------------------------------ how
+
+    def _watch(self, criteria: Mapping[str, Any]) -> "Callable[[], list[Message]]":
+        """A function that gives all matches so far, looking at each message once."""
+        asked = dict(criteria)
+        since: Mark | None = asked.pop("since", None)
+        cursor = 0
+        if since is not None:
+            if since.life != self._source.mark().life:
+                raise ServerRestarted("the mark was taken before the store began anew")
+            cursor = since.seq
+        found: list[Message] = []
+
+        def look() -> "list[Message]":
+            nonlocal cursor
+            for message in self._source.messages_after(cursor):
+                cursor = message.seq
+                if ("origin" in asked or message.origin in SUBMITTED) and message.matches(**asked):
+                    found.append(message)
+            return found
+
+        return look
+
+    def _first(self, timeout: float | None, criteria: Mapping[str, Any]) -> "list[Message]":
+        __tracebackhide__ = True
+        watch = self._watch(criteria)
+        return self._until(
+            lambda: watch() or None, timeout, lambda limit: self._missing(criteria, limit, watch(), 1)
+        )
+
+    def _missing(
+        self, criteria: Mapping[str, Any], limit: float, found: "list[Message]", wanted: int
+    ) -> MessageNotFound:
+        return MessageNotFound(not_found(criteria, limit, self._source.situation(), found, wanted))
+
+    def _until(
+        self, probe: Callable[[], _T | None], timeout: float | None, error: Callable[[float], Exception]
+    ) -> _T:
+        """Look, sleep until the bell rings, look again; ``error(seconds)`` is raised when the time is over."""
+        __tracebackhide__ = True
+        limit = self._source.default_timeout() if timeout is None else timeout
+        deadline = clock.monotonic() + limit
+        bell = self._source.bell
+        while True:
+            rings = bell.rings
+            if (found := probe()) is not None:
+                return found
+            remaining = deadline - clock.monotonic()
+            if remaining <= 0:
+                raise error(limit)
+            refuse_to_block()
+            bell.wait(rings, remaining)
+
+    def _quiet(self, seconds: float, disturbed: Callable[[], bool]) -> None:
+        """Sleep so many seconds, or until it was disturbed."""
+        __tracebackhide__ = True
+        deadline = clock.monotonic() + seconds
+        while True:
+            rings = self._source.bell.rings
+            remaining = deadline - clock.monotonic()
+            if remaining <= 0 or disturbed():
+                return
+            refuse_to_block()
+            self._source.bell.wait(rings, remaining)
+
+    def _transactions_over(self) -> None:
+        __tracebackhide__ = True
+        pending = list(self._source.open_transactions())
+        left = len(pending)
+        lock = threading.Lock()
+
+        def ended() -> None:
+            nonlocal left
+            with lock:
+                left -= 1
+            self._source.bell.ring()
+
+        for session in pending:
+            # an ended one of the same session object must not be taken for two: each gets a function of its own
+            session.on_transaction_end(lambda: ended())
+        self._until(
+            lambda: True if left == 0 else None,
+            None,
+            lambda limit: UnexpectedMessage(
+                f"{left} SMTP transactions that were open are still open after {limit:g} s, so more mail may come: "
+                + ", ".join(repr(session) for session in pending if session.transaction)
+            ),
+        )
+
+
+def refuse_to_block() -> None:
+    """Raise ``BlockingWait`` if an event loop's frame is below on this stack: the wait would block that loop.
+
+    A loop that is merely set as running in this thread, as in a Playwright sync test, is no reason.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001
+    asyncio_running = sys.modules.get("asyncio")
+    loop = None if asyncio_running is None else asyncio_running._get_running_loop()
+    if loop is None and "trio" not in sys.modules:
+        return
+    below = frame.f_back
+    while below is not None:
+        name, module = below.f_code.co_name, below.f_globals.get("__name__", "")
+        if (name == "_run_once" and loop is not None) or (
+            module == "trio._core._run" and name in ("unrolled_run", "run")
+        ):
+            raise BlockingWait(
+                "this wait would block the event loop it is called from, and with it the program under test: "
+                "use the fixture async_mailserver and await its methods"
+            )
+        below = below.f_back
+    if loop is not None and type(loop).__module__.startswith("uvloop"):  # its frames are not Python's
+        raise BlockingWait("this wait would block uvloop: use the fixture async_mailserver and await its methods")
