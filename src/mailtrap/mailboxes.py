@@ -20,7 +20,7 @@ class Mailbox:
     def __init__(self, server: "MailServer", account: "Account", row: MailboxRow) -> None:
         self.account = account
         self._server = server
-        self._store = server._parts.store  # noqa: SLF001  a part of the server's own interface
+        self._store = server._parts.store
         self._id = row.id
 
     @property
@@ -66,7 +66,7 @@ class Mailbox:
             AmbiguousMessage: more than one matches.
         """
         __tracebackhide__ = True
-        return self._server._waits.copy(self, timeout, criteria)  # noqa: SLF001
+        return self._server._waits.copy(self, timeout, criteria)
 
     def append(
         self, mail: MailLike, *, flags: Iterable[str] = (), internal_date: datetime | None = None
@@ -82,7 +82,7 @@ class Mailbox:
         date = None if internal_date is None else internal_date.timestamp()
         target = Target(row.account, row.name, False, frozenset(flags), date)
         receipt = self._store.deliver(
-            Delivery(row.account.scope, "append", to_bytes(mail), self._server._own_envelope(row.account), (target,))  # noqa: SLF001
+            Delivery(row.account.scope, "append", to_bytes(mail), self._server._own_envelope(row.account), (target,))
         )
         return self._by_uid([receipt.placed[0].uid])[0]
 
@@ -137,7 +137,7 @@ class Mailbox:
         return hash(self._id)
 
     def _copy(self, row: CopyRow) -> Copy:
-        return self._server._copy(self, row)  # noqa: SLF001
+        return self._server._copy(self, row)
 
     def _by_uid(self, uids: Sequence[int]) -> list[Copy]:
         return [self._copy(row) for row in self._store.copies(self._id, uids)]
@@ -148,7 +148,7 @@ class Account:
 
     def __init__(self, server: "MailServer", key: Key) -> None:
         self._server = server
-        self._store = server._parts.store  # noqa: SLF001
+        self._store = server._parts.store
         self.key = key
 
     @property
@@ -198,7 +198,7 @@ class Account:
     def remove(self) -> None:
         """Take it away with its mailboxes. Its messages stay in ``server.messages``."""
         self._store.remove_account(self.key)
-        self._server._parts.directory.forget(self._server._scope)  # noqa: SLF001
+        self._server._parts.directory.forget(self._server._scope)
 
     def __repr__(self) -> str:
         return f"<Account {self.address}>"

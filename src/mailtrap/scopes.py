@@ -79,7 +79,7 @@ class Scope:
     def _refresh(self) -> None:
         self.live = self._resolve()
         for child in self.children:
-            child._refresh()  # noqa: SLF001  the same class
+            child._refresh()
 
     def _resolve(self) -> config.Live:
         base = config.Live() if self.parent is None else self.parent.live

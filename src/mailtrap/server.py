@@ -396,7 +396,7 @@ class MailServer:
         scope = self._parts.scopes.open(self._scope, name, {})
         scope.change(**live_settings)
         view = MailServer.__new__(MailServer)
-        view._adopt(self._parts, scope)  # noqa: SLF001  the same class
+        view._adopt(self._parts, scope)
         return view
 
     def configure(self, **live_settings: Any) -> None:

@@ -151,7 +151,7 @@ class Waits:
         expected = Expected()
         since = self._source.mark()
         yield expected
-        expected._value = self.message(timeout, {"since": since, **criteria})  # noqa: SLF001  its maker
+        expected._value = self.message(timeout, {"since": since, **criteria})
 
     def none(self, within: float | None, criteria: Mapping[str, Any]) -> None:
         """That no message matches: now and when all open transactions have ended, or for a whole window."""
@@ -328,7 +328,7 @@ def refuse_to_block() -> None:
 
     A loop that is merely set as running in this thread, as in a Playwright sync test, is no reason.
     """
-    frame = sys._getframe(1)  # noqa: SLF001
+    frame = sys._getframe(1)
     asyncio_running = sys.modules.get("asyncio")
     loop = None if asyncio_running is None else asyncio_running._get_running_loop()
     if loop is None and "trio" not in sys.modules:

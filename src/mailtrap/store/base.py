@@ -15,15 +15,20 @@ Invariants, each tested for every store by ``mailtrap.store.contract``:
 - Rows are never changed after they were given out: a change makes a new row.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from ..errors import NotAllowed
 from ..message.envelope import Envelope
 from ..message.facts import Facts
 from ..transcript import Session
+
+if TYPE_CHECKING:
+    from .search import Tree
 
 Origin = Literal["smtp", "lmtp", "http", "append", "deliver", "queue"]
 FlagMode = Literal["add", "remove", "replace"]
@@ -108,17 +113,20 @@ class Receipt(NamedTuple):
 class MessageRow:
     """A message as the store keeps it, without its bytes (``raw(seq)``). Never changed."""
 
-    __slots__ = ("envelope", "origin", "received_at", "scope", "seq", "session", "size", "transcript")
+    __slots__ = (
+        "envelope", "origin", "received_at", "scope", "seq", "served_size", "session", "size", "transcript",
+    )  # fmt: skip
 
     def __init__(
-        self, seq: int, scope: str, origin: Origin, received_at: float, size: int, envelope: Envelope,
-        session: Session | None, transcript: bytes,
+        self, seq: int, scope: str, origin: Origin, received_at: float, size: int, served_size: int,
+        envelope: Envelope, session: Session | None, transcript: bytes,
     ) -> None:  # fmt: skip
         self.seq = seq
         self.scope = scope
         self.origin: Origin = origin
         self.received_at = received_at
         self.size = size  # octets of raw
+        self.served_size = served_size  # octets as IMAP and POP3 serve it: each bare LF as CRLF
         self.envelope = envelope
         self.session = session
         self.transcript = transcript
@@ -145,6 +153,11 @@ class CopyRow:
         self.internal_date = internal_date
         self.save_date = save_date
         self.prefix = prefix
+
+    @property
+    def size(self) -> int:
+        """Octets as served, prefix headers included: RFC822.SIZE, and what LIST of POP3 says."""
+        return self.message.served_size + len(self.prefix)
 
 
 @dataclass(slots=True, frozen=True)
@@ -196,19 +209,25 @@ class Changes:
 
     Attributes:
         highestmodseq: of this answer: ask with it next.
+        uidvalidity: of this answer; another one than before: the mailbox was renumbered, all is new.
         changed: copies that are new or have other flags, ascending by UID.
         vanished: UIDs expunged since, ascending; complete only where ``complete``.
         complete: False when expunges that old are forgotten: compare UIDs instead.
     """
 
     highestmodseq: int
+    uidvalidity: int
     changed: Sequence[CopyRow]
     vanished: Sequence[int]
     complete: bool = True
 
 
 class Hint(NamedTuple):
-    """Something was committed: the store is at ``seq``, and these mailboxes are at these MODSEQs."""
+    """Something was committed: the store is at ``seq``, and these mailboxes are at these MODSEQs.
+
+    A mailbox that was deleted is among them, so that who has it open asks and finds ``NoSuchMailbox``. Hints of several
+    commits may come as one, and those of two threads in either order.
+    """
 
     seq: int
     mailboxes: Mapping[int, int]
@@ -225,20 +244,33 @@ class _Waiter:
     error: BaseException | None = None
 
 
+def _log(error: BaseException) -> None:
+    logging.getLogger("mailtrap.store").error("a listener to the store failed", exc_info=error)
+
+
 # ---------------------------------------------------------------- the contract
 
 
 class Store(ABC):
     """Where mail is. Every method may be called from every thread.
 
-    Methods that name a mailbox by its id raise ``NoSuchMailbox`` when it was deleted. Every method raises
-    ``StoreError`` when the store cannot answer; then nothing was changed.
+    Methods that name a mailbox by its id raise ``NoSuchMailbox`` when it was deleted. Methods that ask an account for
+    something, or change it, raise ``NoSuchAccount`` when there is none. What would change the account ``all`` or put
+    something into it raises ``NotAllowed``: only the flags of its copies change, and expunging hides there.
+    Every method raises ``StoreError`` when the store cannot answer; then nothing was changed.
+
+    UIDs are given as any iterable, in any order; those that are not there are passed over. A ``range`` costs only
+    what it finds, however large it is. Flags are compared without case and kept as they were written first;
+    ``\\Recent`` is never kept.
 
     Attributes:
         blocking: whether methods do I/O, so that an event loop must not call them.
+        report: told what a subscriber, or a ``done``, raised: a commit never fails by it. The server keeps it with its
+            errors; without one it is logged.
     """
 
     blocking: bool = False
+    report: Callable[[BaseException], None] = staticmethod(_log)
 
     # ------------------------------------------------------------ deliveries
 
@@ -322,7 +354,7 @@ class Store(ABC):
     def put_account(
         self, key: Key, *, password: str | None = None, quota: int | None = None, declared: bool = True
     ) -> AccountRow:
-        """Make an account with an INBOX, or change it. Not declared: only made when there is none."""
+        """Make an account with an INBOX, or give it this password and quota. Not declared: only made when there is none."""
 
     @abstractmethod
     def account(self, key: Key) -> AccountRow | None:
@@ -339,7 +371,7 @@ class Store(ABC):
     @abstractmethod
     def fork_account(self, source: Key, target: Key) -> AccountRow:
         """Give a child scope its own account that begins as the source's: password, mailboxes, subscriptions and
-        copies, with the same UIDs and UIDVALIDITY. Nothing happens when the target is there already.
+        copies, with the same UIDs, MODSEQs and UIDVALIDITY. Nothing happens when the target is there already.
         """
 
     @abstractmethod
@@ -350,7 +382,7 @@ class Store(ABC):
 
     @abstractmethod
     def mailboxes(self, key: Key) -> Sequence[MailboxRow]:
-        """An account's mailboxes, INBOX first, then by name."""
+        """An account's mailboxes, INBOX first, then by name. ``all`` has INBOX alone, in every scope."""
 
     @abstractmethod
     def mailbox(self, key: Key, name: str) -> MailboxRow | None:
@@ -364,19 +396,25 @@ class Store(ABC):
     def create_mailbox(self, key: Key, name: str, *, special_use: Iterable[str] = ()) -> MailboxRow:
         """Make a mailbox; superior names that do not exist come to be, unselectable (``/`` separates).
 
-        Raises ``MailboxExists``; a name that was unselectable becomes selectable.
+        Raises ``MailboxExists``; a name that was unselectable becomes selectable. ``NotAllowed`` for a name that is
+        none: empty, or with an empty part.
         """
 
     @abstractmethod
     def delete_mailbox(self, mailbox: int) -> None:
-        """Take a mailbox and its copies away. One with children stays as a name that cannot be selected.
+        """Take a mailbox and its copies away. One with children stays as a name that cannot be selected, with a new id.
 
         ``NotAllowed`` for INBOX and for a name that is already unselectable and has children.
         """
 
     @abstractmethod
     def rename_mailbox(self, mailbox: int, name: str) -> None:
-        """Rename a mailbox with its children. INBOX: its copies move to a new mailbox and it stays (RFC 9051, 6.3.6)."""
+        """Rename a mailbox with its children; id, UIDs and UIDVALIDITY stay.
+
+        INBOX: its copies move to a new mailbox, and it stays with its children (RFC 9051, 6.3.6). A name that an older
+        mailbox had with a greater UIDVALIDITY gives a new UIDVALIDITY (RFC 9051, 2.3.1.1). Superior names come to be.
+        Raises ``MailboxExists`` for a name that is taken, ``NotAllowed`` for one below itself.
+        """
 
     @abstractmethod
     def subscribe(self, key: Key, name: str, on: bool = True) -> None:
@@ -423,21 +461,31 @@ class Store(ABC):
         """Change flags: one command, one MODSEQ, none where nothing changes.
 
         Returns:
-            The copies as they are now (those that are there), and the UIDs left alone because their MODSEQ is greater
-            than ``unchanged_since`` (RFC 7162, 3.1.3).
+            The copies as they are now, changed or not, ascending; and the UIDs left alone because their MODSEQ is
+            greater than ``unchanged_since`` (RFC 7162, 3.1.3), whose copies are not among the first.
         """
 
     @abstractmethod
     def copy(self, mailbox: int, uids: Iterable[int], target: int) -> Sequence[tuple[int, int]]:
-        """Copy to another mailbox (or the same) with flags and dates; pairs of old and new UID, ascending. All or none."""
+        """Copy to another mailbox (or the same); pairs of old and new UID, ascending. All or none.
+
+        Flags, internal dates and prefixes go along; the save date is new (RFC 8514, 3). Errors: ``NoSuchMailbox`` (also
+        for a target that cannot be selected), ``NotAllowed`` (into ``all``), ``OverQuota``.
+        """
 
     @abstractmethod
     def move(self, mailbox: int, uids: Iterable[int], target: int) -> Sequence[tuple[int, int]]:
-        """Move to another mailbox in one commit; pairs of old and new UID, ascending."""
+        """Move to another mailbox (or the same) in one commit; pairs and errors as ``copy``. Out of ``all`` it hides."""
 
     @abstractmethod
     def expunge(self, mailbox: int, uids: Iterable[int]) -> Sequence[int]:
         """Take copies away, whatever their flags; the UIDs that were there, ascending. The message stays."""
+
+    def search(self, mailbox: int, tree: "Tree") -> Sequence[int]:
+        """The UIDs of the copies that a tree of ``store.search`` fits, ascending."""
+        from .search import run  # here, because it imports this module
+
+        return run(self, mailbox, tree)
 
     # ------------------------------------------------------------ the rest
 
@@ -451,10 +499,16 @@ class Store(ABC):
 
     @abstractmethod
     def subscribe_hints(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Call somebody after each commit, without a lock held; returns what ends it. It must not block or raise."""
+        """Call somebody after each commit, without a lock held; returns what ends it.
+
+        It may ask the store, and change it. It should be quick: others wait behind it. What it raises goes to ``report``.
+        """
 
     def close(self) -> None:
-        """Give back files, threads and connections. Deliveries that wait are finished or failed first."""
+        """Give back files, threads and connections. Deliveries that wait are finished or failed first.
+
+        What would change the store afterwards fails with ``StoreError``. A second call does nothing.
+        """
 
 
 def message_id(received_at: float, seq: int) -> str:
@@ -470,6 +524,19 @@ def seq_of_id(id: str) -> int | None:  # noqa: A002  the public name
         return int(id[11:], 16)
     except ValueError:
         return None
+
+
+def checked_name(name: str) -> str:
+    """A mailbox's name as it is kept; ``NotAllowed`` when it is none."""
+    if not all(name.split("/")):
+        raise NotAllowed(f"{name!r} cannot be the name of a mailbox")
+    return canonical(name)
+
+
+def superiors(name: str) -> list[str]:
+    """The names above a name, the highest first: ``a/b/c`` has ``a`` and ``a/b``."""
+    parts = name.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def canonical(name: str) -> str:

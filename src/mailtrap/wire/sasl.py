@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import StoreError
 from ..hookspecs import Refuse
 from .lines import LineTooLong
-from .mechanisms import (
-    MECHANISMS,
+from .mechanisms import MECHANISMS
+from .reply import Reply
+from .requests import (
     AuthenticationFailed,
     BadResponse,
     Challenge,
@@ -38,7 +39,6 @@ from .mechanisms import (
     NeedPassword,
     SASLError,
 )
-from .reply import Reply
 from .steps import Call, Later, Step
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def offered(
             names.remove(name)
         elif sign == "+" and name in MECHANISMS and name not in names:
             names.append(name)
-    return tuple(name for name in names if name in MECHANISMS)
+    return tuple(names)
 
 
 def authenticate(
