@@ -129,8 +129,9 @@ def parse(name: str, text: str) -> Any:
         check(name, text)
     expected = _HINTS[Boot if name in BOOT else Live][name]
     if expected is bool:
-        words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-        return check(name, words.get(text.strip().lower(), text))
+        word = text.strip().lower()
+        known = word in ("1", "true", "yes", "on", "0", "false", "no", "off")
+        return check(name, word in ("1", "true", "yes", "on") if known else text)
     if expected in (int, float, int | None):
         if not text.strip() and expected == (int | None):
             return None

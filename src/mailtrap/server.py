@@ -373,7 +373,7 @@ class MailServer:
 
     def issue_token(self, user: str, *, expires_in: float = 3600) -> str:
         """An OAuth token for XOAUTH2 and OAUTHBEARER, valid for so many seconds (not at all when negative)."""
-        return self._parts.directory.issue_token(user, expires_in)
+        return self._parts.directory.issue_token(self._scope, user, expires_in)
 
     def aiosmtpd_handler(self) -> object:
         """A handler that keeps mail here, for an aiosmtpd ``Controller`` of your own."""

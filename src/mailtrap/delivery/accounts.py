@@ -5,8 +5,10 @@ child's own begins as a copy of it. So what a session fixture made is there in e
 it, no other test sees.
 """
 
+import secrets
 from dataclasses import dataclass
 
+from .. import clock
 from ..message.address import Address
 from ..scopes import Scope, Scopes
 from ..store.base import ALL, AccountRow, Key, Store
@@ -27,6 +29,7 @@ class Directory:
     def __init__(self, store: Store, scopes: Scopes) -> None:
         self._store = store
         self._scopes = scopes
+        self._tokens: dict[str, tuple[Key, float]] = {}  # OAuth token to whose it is, and until when
         self._own: set[Key] = set()  # keys known to be settled in their scope: no parent needs to be asked
 
     def scope_of(self, address: str, current: Scope) -> Scope:
@@ -76,7 +79,7 @@ class Directory:
     # ------------------------------------------------------------ logging in
 
     def password(self, user: str, current: Scope) -> str | None:
-        """The password that a mechanism needs to know (CRAM, SCRAM, APOP); None where any is accepted or none is known."""
+        """The password that a mechanism needs to know (CRAM, SCRAM, APOP); None where none is known."""
         scope = self.scope_of(user, current)
         row = self.find(scope, Address(user))
         if row is not None and row.password is not None:
@@ -116,3 +119,25 @@ class Directory:
     def authenticate(self, user: str, password: str, current: Scope) -> Login | None:
         """``check``, then ``login``; None for wrong credentials."""
         return self.login(user, current) if self.check(user, password, current) else None
+
+    # ------------------------------------------------------------ OAuth tokens
+
+    def issue_token(self, scope: Scope, user: str, expires_in: float) -> str:
+        """A token for XOAUTH2 and OAUTHBEARER, valid for so many seconds."""
+        token = secrets.token_urlsafe(24)
+        owner = Key(self.scope_of(user, scope).name, Address(user).account)
+        self._tokens[token] = (owner, clock.now() + expires_in)
+        return token
+
+    def check_token(self, user: str, token: str, current: Scope) -> bool:
+        """Whether the token lets this user in now.
+
+        A token that was issued holds for its user and its time. Where none was issued for the user, it is compared
+        as a password is.
+        """
+        owner = Key(self.scope_of(user, current).name, Address(user).account)
+        if (issued := self._tokens.get(token)) is not None:
+            return issued[0] == owner and clock.now() < issued[1]
+        if any(key == owner for key, _ in list(self._tokens.values())):
+            return False
+        return self.check(user, token, current)
