@@ -354,7 +354,10 @@ class Store(ABC):
     def put_account(
         self, key: Key, *, password: str | None = None, quota: int | None = None, declared: bool = True
     ) -> AccountRow:
-        """Make an account with an INBOX, or give it this password and quota. Not declared: only made when there is none."""
+        """Make an account with an INBOX, or give it this password and quota.
+
+        Not declared: only made when there is none, else left as it is.
+        """
 
     @abstractmethod
     def account(self, key: Key) -> AccountRow | None:
@@ -475,7 +478,10 @@ class Store(ABC):
 
     @abstractmethod
     def move(self, mailbox: int, uids: Iterable[int], target: int) -> Sequence[tuple[int, int]]:
-        """Move to another mailbox (or the same) in one commit; pairs and errors as ``copy``. Out of ``all`` it hides."""
+        """Move to another mailbox (or the same) in one commit; pairs and errors as ``copy``.
+
+        Out of ``all``: the message is hidden there.
+        """
 
     @abstractmethod
     def expunge(self, mailbox: int, uids: Iterable[int]) -> Sequence[int]:
@@ -501,7 +507,8 @@ class Store(ABC):
     def subscribe_hints(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call somebody after each commit, without a lock held; returns what ends it.
 
-        It may ask the store, and change it. It should be quick: others wait behind it. What it raises goes to ``report``.
+        It may ask the store, and change it. It should be quick: others wait behind it. What it raises goes to
+        ``report``.
         """
 
     def close(self) -> None:
@@ -524,6 +531,11 @@ def seq_of_id(id: str) -> int | None:  # noqa: A002  the public name
         return int(id[11:], 16)
     except ValueError:
         return None
+
+
+def served_size(raw: bytes) -> int:
+    """Octets of a message as IMAP and POP3 serve it: each bare LF as CRLF."""
+    return len(raw) + raw.count(b"\n") - raw.count(b"\r\n")
 
 
 def checked_name(name: str) -> str:

@@ -1,0 +1,733 @@
+"""The store in memory: one lock, nothing parsed on arrival, at most a few hundred octets beside each message's bytes.
+
+``submit`` calls ``done`` before it returns; hints are called after the lock is free, in the thread that committed.
+What was asked for is checked before anything is changed, so a call that fails has changed nothing.
+"""
+
+import os
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Sequence
+from threading import Lock
+from typing import NoReturn
+
+from .. import clock
+from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota, StoreError
+from ..message.facts import Facts
+from .base import (
+    ALL,
+    INBOX,
+    NO_FLAGS,
+    AccountRow,
+    Changes,
+    CopyRow,
+    Delivery,
+    FlagMode,
+    Hint,
+    Key,
+    MailboxRow,
+    MessageRow,
+    Placed,
+    Receipt,
+    Snapshot,
+    Status,
+    Store,
+    SubmitDone,
+    Subscriber,
+    Target,
+    canonical,
+    checked_name,
+    message_id,
+    served_size,
+    superiors,
+)
+from .cache import FactsCache
+from .flags import canonical as canonical_flags
+from .memory_mailbox import Mailbox, selectable
+
+
+class _Account:
+    __slots__ = ("declared", "given_up", "key", "mailboxes", "password", "quota", "subscriptions")
+
+    def __init__(self, key: Key, password: str | None, quota: int | None, declared: bool) -> None:
+        self.key = key
+        self.password = password
+        self.quota = quota
+        self.declared = declared
+        self.mailboxes: dict[str, Mailbox] = {}
+        self.subscriptions = {INBOX}
+        self.given_up: dict[str, int] = {}  # the UIDVALIDITY that a name had when its mailbox went
+
+    def row(self) -> AccountRow:
+        return AccountRow(self.key, self.password, self.declared, self.quota)
+
+    def used(self) -> int:
+        return sum(mailbox.size for mailbox in self.mailboxes.values())
+
+
+class _Scope:
+    __slots__ = ("accounts", "all", "seqs")
+
+    def __init__(self, everything: _Account) -> None:
+        self.accounts: dict[str, _Account] = {ALL: everything}
+        self.all = everything.mailboxes[INBOX]
+        self.seqs = array("Q")  # of the messages that are there
+
+
+class MemoryStore(Store):
+    """Mail kept in this process's memory, until it ends."""
+
+    blocking = False
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._life = os.urandom(8).hex()
+        self._uidvalidity = int(clock.now()) - 1
+        self._closed = False
+        self._scopes: dict[str, _Scope] = {}
+        self._boxes: dict[int, Mailbox] = {}
+        self._last_box = 0
+        # The messages from seq ``_first`` on, None where one was taken away: its row, its bytes, and the mailboxes that
+        # may have copies of it (one, or a tuple of several).
+        self._first = 1
+        self._rows: list[MessageRow | None] = []
+        self._raws: list[bytes | None] = []
+        self._places: list[Mailbox | tuple[Mailbox, ...] | None] = []
+        self._facts = FactsCache()
+        self._locks: dict[int, str] = {}
+        self._subscribers: tuple[Subscriber, ...] = ()
+
+    # ------------------------------------------------------------ deliveries
+
+    def submit(self, batch: Sequence[Delivery], done: SubmitDone) -> None:
+        receipts: Sequence[Receipt] | None = None
+        error: Exception | None = None
+        hint: Hint | None = None
+        try:
+            receipts, hint = self._commit(batch)
+        except Exception as caught:  # noqa: BLE001  whoever waits is told of every error
+            error = caught
+        try:
+            done(receipts, error)
+        except Exception as caught:  # noqa: BLE001  the commit stands
+            self.report(caught)
+        if hint is not None:
+            self._tell(hint)
+
+    def deliver(self, delivery: Delivery) -> Receipt:
+        receipts, hint = self._commit((delivery,))
+        self._tell(hint)
+        return receipts[0]
+
+    def _commit(self, batch: Sequence[Delivery]) -> tuple[list[Receipt], Hint]:
+        served = [served_size(delivery.raw) for delivery in batch]
+        receipts = []
+        modseqs: dict[Mailbox, int] = {}
+        with self._lock:
+            self._check_open()
+            self._admit(batch, served)
+            now = clock.now()
+            for delivery, size in zip(batch, served, strict=True):
+                received = now if delivery.received_at is None else delivery.received_at
+                seq = self._first + len(self._rows)
+                raw = delivery.raw
+                message = MessageRow(
+                    seq, delivery.scope, delivery.origin, received, len(raw), size, delivery.envelope,
+                    delivery.session, delivery.transcript,
+                )  # fmt: skip
+                scope = self._scope(delivery.scope)
+                placed = []
+                place: Mailbox | tuple[Mailbox, ...] | None = None
+                for target in delivery.targets:
+                    mailbox = self._target(target)
+                    modseq = modseqs.get(mailbox)
+                    if modseq is None:
+                        modseq = modseqs[mailbox] = mailbox.highestmodseq + 1
+                    internal = now if target.internal_date is None else target.internal_date
+                    flags = canonical_flags(target.flags) if target.flags else NO_FLAGS
+                    uid = mailbox.add(message, modseq, flags, internal, now, target.prefix)
+                    placed.append(Placed(mailbox.id, mailbox.uidvalidity, uid))
+                    place = mailbox if place is None else _also(place, mailbox)
+                modseq = modseqs.get(scope.all)
+                if modseq is None:
+                    modseq = modseqs[scope.all] = scope.all.highestmodseq + 1
+                scope.all.add(message, modseq, NO_FLAGS, received, received, b"", seq)
+                scope.seqs.append(seq)
+                self._rows.append(message)
+                self._raws.append(raw)
+                self._places.append(place)
+                receipts.append(Receipt(seq, message_id(received, seq), received, tuple(placed)))
+            return receipts, self._hint(modseqs)
+
+    def _admit(self, batch: Sequence[Delivery], served: Sequence[int]) -> None:
+        """Raise what would fail, before anything was changed."""
+        to_come: set[tuple[Key, str]] = set()
+        extra: dict[Key, int] = {}
+        for delivery, size in zip(batch, served, strict=True):
+            for target in delivery.targets:
+                key = target.account
+                if key.address == ALL:
+                    _refuse_all()
+                account = self._find_account(key)
+                mailbox = None if account is None else account.mailboxes.get(target.mailbox)
+                if mailbox is None or not mailbox.selectable:
+                    self._admit_mailbox(account, target, to_come)
+                if account is not None and account.quota is not None:
+                    extra[key] = extra.get(key, 0) + size + len(target.prefix)
+                    _check_quota(account, extra[key])
+
+    def _admit_mailbox(self, account: _Account | None, target: Target, to_come: set[tuple[Key, str]]) -> None:
+        name = checked_name(target.mailbox)
+        mailbox = None if account is None else account.mailboxes.get(name)
+        if mailbox is not None and mailbox.selectable:
+            return
+        place = (target.account, name)
+        if not target.create and name != INBOX and place not in to_come:
+            raise NoSuchMailbox(f"{target.account.address} has no mailbox {name!r}")
+        to_come.add(place)
+
+    def _target(self, target: Target) -> Mailbox:
+        """The mailbox of an admitted target, made where there is none."""
+        account = self._find_account(target.account) or self._new_account(target.account, None, None, False)
+        mailbox = account.mailboxes.get(target.mailbox)
+        if mailbox is None or not mailbox.selectable:
+            mailbox = self._new_mailbox(account, canonical(target.mailbox))
+        return mailbox
+
+    # ------------------------------------------------------------ messages
+
+    def head(self) -> int:
+        with self._lock:
+            return self._first + len(self._rows) - 1
+
+    def life(self) -> str:
+        return self._life
+
+    def messages(
+        self, scope: str | None = None, *, after: int = 0, before: int | None = None, limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Sequence[MessageRow]:  # fmt: skip
+        with self._lock:
+            if scope is None:
+                first = max(after + 1 - self._first, 0)
+                last = len(self._rows) if before is None else max(before - self._first, 0)
+                rows = [row for row in self._rows[first:last] if row is not None]
+                if newest_first:
+                    rows.reverse()
+                return rows if limit is None else rows[: max(limit, 0)]
+            kept = self._scopes.get(scope)
+            seqs = array("Q") if kept is None else kept.seqs
+            low = bisect_right(seqs, after)
+            high = len(seqs) if before is None else max(bisect_left(seqs, before), low)
+            if limit is not None:
+                count = min(max(limit, 0), high - low)
+                low, high = (high - count, high) if newest_first else (low, low + count)
+            found = [row for seq in seqs[low:high] if (row := self._rows[seq - self._first]) is not None]
+            if newest_first:
+                found.reverse()
+            return found
+
+    def message(self, seq: int) -> MessageRow | None:
+        with self._lock:
+            return self._row(seq)
+
+    def raw(self, seq: int) -> bytes:
+        with self._lock:
+            raw = None if self._row(seq) is None else self._raws[seq - self._first]
+        if raw is None:
+            raise StoreError(f"message {seq} is gone")
+        return raw
+
+    def facts(self, seqs: Sequence[int], kinds: Collection[str]) -> Sequence[Facts | None]:
+        with self._lock:
+            raws = {seq: self._raws[seq - self._first] for seq in seqs if self._row(seq) is not None}
+        found = iter(self._facts.get([seq for seq in seqs if seq in raws], kinds, raws.get))
+        return [next(found) if seq in raws else None for seq in seqs]
+
+    def remove(self, seqs: Collection[int]) -> int:
+        with self._lock:
+            self._check_open()
+            messages = {row for seq in seqs if (row := self._row(seq)) is not None}
+            gone: dict[Mailbox, list[int]] = {}
+            self._find_copies(messages, gone)
+            self._forget(messages)
+            hint = self._take_away(gone)
+        if messages:
+            self._facts.discard([message.seq for message in messages])
+            self._tell(hint)
+        return len(messages)
+
+    def clear(self, scope: str) -> None:
+        with self._lock:
+            self._check_open()
+            kept = self._scopes.get(scope)
+            if kept is None:
+                return
+            messages = {row for seq in kept.seqs if (row := self._row(seq)) is not None}
+            own = {mailbox for account in kept.accounts.values() for mailbox in account.mailboxes.values()}
+            gone = {mailbox: list(mailbox.find(None)) for mailbox in own}
+            self._find_copies(messages, gone)
+            self._forget(messages)
+            hint = self._take_away(gone)
+        self._facts.discard([message.seq for message in messages])
+        if hint.mailboxes:
+            self._tell(hint)
+
+    def copies_of(self, seq: int) -> Sequence[tuple[MailboxRow, CopyRow]]:
+        with self._lock:
+            message = self._row(seq)
+            if message is None:
+                return []
+            found = []
+            for mailbox in _each(self._places[seq - self._first]):
+                copies = mailbox.copies(mailbox.positions_of([message]))
+                found += [(mailbox.row(), copy) for copy in copies]
+            return found
+
+    def _row(self, seq: int) -> MessageRow | None:
+        position = seq - self._first
+        return self._rows[position] if 0 <= position < len(self._rows) else None
+
+    def _find_copies(self, messages: Collection[MessageRow], gone: dict[Mailbox, list[int]]) -> None:
+        """Where these messages have copies, in every mailbox that ``gone`` has no answer for yet."""
+        by_mailbox: dict[Mailbox, list[MessageRow]] = {}
+        for message in messages:
+            by_mailbox.setdefault(self._scopes[message.scope].all, []).append(message)
+            for mailbox in _each(self._places[message.seq - self._first]):
+                by_mailbox.setdefault(mailbox, []).append(message)
+        for mailbox, there in by_mailbox.items():
+            if mailbox.alive and mailbox not in gone:
+                gone[mailbox] = mailbox.positions_of(there)
+
+    def _take_away(self, gone: dict[Mailbox, list[int]]) -> Hint:
+        return self._hint(
+            [mailbox for mailbox, positions in gone.items() if mailbox.take(positions, mailbox.highestmodseq + 1)]
+        )
+
+    def _forget(self, messages: Collection[MessageRow]) -> None:
+        seqs_of: dict[str, set[int]] = {}
+        for message in messages:
+            position = message.seq - self._first
+            self._rows[position] = self._raws[position] = self._places[position] = None
+            seqs_of.setdefault(message.scope, set()).add(message.seq)
+        for name, seqs in seqs_of.items():
+            scope = self._scopes[name]
+            if len(seqs) == 1:
+                del scope.seqs[bisect_left(scope.seqs, seqs.pop())]
+            else:
+                scope.seqs = array("Q", [seq for seq in scope.seqs if seq not in seqs])
+        # the places of removed messages at the beginning are given back, now and then
+        empty = next((at for at, row in enumerate(self._rows) if row is not None), len(self._rows))
+        if empty > len(self._rows) // 2:
+            for column in (self._rows, self._raws, self._places):
+                del column[:empty]
+            self._first += empty
+
+    # ------------------------------------------------------------ accounts
+
+    def put_account(
+        self, key: Key, *, password: str | None = None, quota: int | None = None, declared: bool = True
+    ) -> AccountRow:
+        with self._lock:
+            self._check_open()
+            if key.address == ALL:
+                _refuse_all()
+            account = self._find_account(key)
+            if account is None:
+                account = self._new_account(key, password, quota, declared)
+            elif declared:
+                account.password, account.quota, account.declared = password, quota, True
+            else:
+                return account.row()
+            row, hint = account.row(), self._hint(())
+        self._tell(hint)
+        return row
+
+    def account(self, key: Key) -> AccountRow | None:
+        with self._lock:
+            if key.address == ALL:
+                return AccountRow(key, None, True, None)
+            account = self._find_account(key)
+            return None if account is None else account.row()
+
+    def accounts(self, scope: str) -> Sequence[AccountRow]:
+        with self._lock:
+            kept = self._scopes.get(scope)
+            if kept is None:
+                return []
+            return [account.row() for account in kept.accounts.values() if account.key.address != ALL]
+
+    def remove_account(self, key: Key) -> None:
+        with self._lock:
+            self._check_open()
+            if key.address == ALL:
+                _refuse_all()
+            account = self._find_account(key)
+            if account is None:
+                return
+            del self._scopes[key.scope].accounts[key.address]
+            hint = self._kill(list(account.mailboxes.values()))
+        self._tell(hint)
+
+    def fork_account(self, source: Key, target: Key) -> AccountRow:
+        with self._lock:
+            self._check_open()
+            if ALL in (source.address, target.address):
+                _refuse_all()
+            there = self._find_account(target)
+            if there is not None:
+                return there.row()
+            origin = self._account(source)
+            account = _Account(target, origin.password, origin.quota, origin.declared)
+            account.subscriptions = set(origin.subscriptions)
+            account.given_up = dict(origin.given_up)
+            self._scope(target.scope).accounts[target.address] = account
+            for mailbox in origin.mailboxes.values():
+                self._last_box += 1
+                twin = mailbox.fork(self._last_box, target)
+                self._boxes[twin.id] = account.mailboxes[twin.name] = twin
+                for message in twin.messages(twin.find(None)):
+                    self._note_place(message, twin)
+            row, hint = account.row(), self._hint(list(account.mailboxes.values()))
+        self._tell(hint)
+        return row
+
+    def used(self, key: Key) -> int:
+        with self._lock:
+            return self._account(key).used()
+
+    def _scope(self, name: str) -> _Scope:
+        scope = self._scopes.get(name)
+        if scope is None:
+            key = Key(name, ALL)
+            everything = _Account(key, None, None, True)
+            self._add_mailbox(everything, INBOX, True)
+            scope = self._scopes[name] = _Scope(everything)
+        return scope
+
+    def _find_account(self, key: Key) -> _Account | None:
+        if key.address == ALL:
+            return self._scope(key.scope).accounts[ALL]
+        scope = self._scopes.get(key.scope)
+        return None if scope is None else scope.accounts.get(key.address)
+
+    def _account(self, key: Key) -> _Account:
+        account = self._find_account(key)
+        if account is None:
+            raise NoSuchAccount(f"there is no account {key.address!r}")
+        return account
+
+    def _new_account(self, key: Key, password: str | None, quota: int | None, declared: bool) -> _Account:
+        account = _Account(key, password, quota, declared)
+        self._add_mailbox(account, INBOX, True)
+        self._scope(key.scope).accounts[key.address] = account
+        return account
+
+    # ------------------------------------------------------------ mailboxes
+
+    def mailboxes(self, key: Key) -> Sequence[MailboxRow]:
+        with self._lock:
+            found = self._account(key).mailboxes
+            return [found[name].row() for name in sorted(found, key=lambda name: (name != INBOX, name))]
+
+    def mailbox(self, key: Key, name: str) -> MailboxRow | None:
+        with self._lock:
+            account = self._find_account(key)
+            mailbox = None if account is None else account.mailboxes.get(canonical(name))
+            return None if mailbox is None else mailbox.row()
+
+    def mailbox_row(self, mailbox: int) -> MailboxRow:
+        with self._lock:
+            return self._box(mailbox).row()
+
+    def create_mailbox(self, key: Key, name: str, *, special_use: Iterable[str] = ()) -> MailboxRow:
+        uses = frozenset(special_use)
+        with self._lock:
+            self._check_open()
+            if key.address == ALL:
+                _refuse_all()
+            name = checked_name(name)
+            account = self._account(key)
+            there = account.mailboxes.get(name)
+            if there is not None and there.selectable:
+                raise MailboxExists(f"there is a mailbox {name!r} already")
+            mailbox = self._new_mailbox(account, name)
+            mailbox.special_use = uses
+            row, hint = mailbox.row(), self._hint([mailbox])
+        self._tell(hint)
+        return row
+
+    def delete_mailbox(self, mailbox: int) -> None:
+        with self._lock:
+            self._check_open()
+            box = self._box(mailbox)
+            if box.name == INBOX:
+                raise NotAllowed("INBOX cannot be deleted")
+            account = self._account(box.account)
+            has_children = any(name.startswith(f"{box.name}/") for name in account.mailboxes)
+            if has_children and not box.selectable:
+                raise NotAllowed(f"{box.name!r} has mailboxes below it")
+            hint = self._kill([box])
+            del account.mailboxes[box.name]
+            account.given_up[box.name] = box.uidvalidity
+            if has_children:
+                self._add_mailbox(account, box.name, False)
+        self._tell(hint)
+
+    def rename_mailbox(self, mailbox: int, name: str) -> None:
+        with self._lock:
+            self._check_open()
+            box = self._box(mailbox)
+            if box.account.address == ALL:
+                _refuse_all()
+            name = checked_name(name)
+            account = self._account(box.account)
+            if name in account.mailboxes:
+                raise MailboxExists(f"there is a mailbox {name!r} already")
+            if box.name == INBOX:
+                new = self._new_mailbox(account, name)
+                self._transfer(box, box.find(None), new, move=True)
+                hint = self._hint([box, new])
+            else:
+                hint = self._hint(self._rename(account, box, name))
+        self._tell(hint)
+
+    def _rename(self, account: _Account, box: Mailbox, name: str) -> list[Mailbox]:
+        below = f"{box.name}/"
+        if name.startswith(below):
+            raise NotAllowed(f"{box.name!r} cannot be below itself")
+        moved = [other for other in account.mailboxes.values() if other is box or other.name.startswith(below)]
+        start = len(box.name)
+        for other in moved:
+            del account.mailboxes[other.name]
+            account.given_up[other.name] = other.uidvalidity
+        for other in moved:
+            other.name = name + other.name[start:]
+            account.mailboxes[other.name] = other
+            if account.given_up.get(other.name, 0) > other.uidvalidity:
+                other.uidvalidity = self._next_uidvalidity()
+        self._add_superiors(account, name)
+        return moved
+
+    def subscribe(self, key: Key, name: str, on: bool = True) -> None:
+        with self._lock:
+            self._check_open()
+            names = self._account(key).subscriptions
+            (names.add if on else names.discard)(canonical(name))
+
+    def subscriptions(self, key: Key) -> Sequence[str]:
+        with self._lock:
+            return sorted(self._account(key).subscriptions)
+
+    def renumber(self, mailbox: int) -> int:
+        with self._lock:
+            self._check_open()
+            box = self._box(mailbox)
+            if box.account.address == ALL:
+                _refuse_all()
+            box.renumber(self._next_uidvalidity())
+            uidvalidity, hint = box.uidvalidity, self._hint([box])
+        self._tell(hint)
+        return uidvalidity
+
+    def status(self, mailbox: int) -> Status:
+        with self._lock:
+            return self._box(mailbox).status()
+
+    def take_recent(self, mailbox: int, *, peek: bool = False) -> int:
+        with self._lock:
+            return self._box(mailbox).take_recent(peek)
+
+    def _box(self, mailbox: int) -> Mailbox:
+        box = self._boxes.get(mailbox)
+        if box is None:
+            raise NoSuchMailbox(f"mailbox {mailbox} was deleted")
+        return box
+
+    def _next_uidvalidity(self) -> int:
+        self._uidvalidity += 1
+        return self._uidvalidity
+
+    def _add_mailbox(self, account: _Account, name: str, is_selectable: bool) -> Mailbox:
+        self._last_box += 1
+        mailbox = Mailbox(self._last_box, account.key, name, self._next_uidvalidity(), is_selectable)
+        self._boxes[mailbox.id] = account.mailboxes[name] = mailbox
+        return mailbox
+
+    def _add_superiors(self, account: _Account, name: str) -> None:
+        for superior in superiors(name):
+            if superior not in account.mailboxes:
+                self._add_mailbox(account, superior, False)
+
+    def _new_mailbox(self, account: _Account, name: str) -> Mailbox:
+        """A mailbox that can be selected, with the names above it."""
+        there = account.mailboxes.get(name)
+        if there is not None:
+            there.selectable = True
+            return there
+        self._add_superiors(account, name)
+        return self._add_mailbox(account, name, True)
+
+    def _kill(self, mailboxes: Sequence[Mailbox]) -> Hint:
+        for mailbox in mailboxes:
+            mailbox.die()
+            del self._boxes[mailbox.id]
+            self._locks.pop(mailbox.id, None)
+        return self._hint(mailboxes)
+
+    # ------------------------------------------------------------ copies
+
+    def snapshot(self, mailbox: int) -> Snapshot:
+        with self._lock:
+            return self._box(mailbox).snapshot()
+
+    def copies(self, mailbox: int, uids: Iterable[int] | None = None) -> Sequence[CopyRow]:
+        wanted = _settled(uids)
+        with self._lock:
+            box = self._box(mailbox)
+            return box.copies(box.find(wanted))
+
+    def changes(self, mailbox: int, since_modseq: int) -> Changes:
+        with self._lock:
+            return self._box(mailbox).changes(since_modseq)
+
+    def set_flags(
+        self, mailbox: int, uids: Iterable[int], flags: Iterable[str], mode: FlagMode,
+        *, unchanged_since: int | None = None,
+    ) -> tuple[Sequence[CopyRow], Sequence[int]]:  # fmt: skip
+        wanted = _settled(uids)
+        asked = canonical_flags(flags)
+        with self._lock:
+            self._check_open()
+            box = self._box(mailbox)
+            before = box.highestmodseq
+            answer = box.set_flags(box.find(wanted), asked, mode, unchanged_since)
+            hint = None if box.highestmodseq == before else self._hint([box])
+        self._tell(hint)
+        return answer
+
+    def copy(self, mailbox: int, uids: Iterable[int], target: int) -> Sequence[tuple[int, int]]:
+        return self._copy(mailbox, uids, target, move=False)
+
+    def move(self, mailbox: int, uids: Iterable[int], target: int) -> Sequence[tuple[int, int]]:
+        return self._copy(mailbox, uids, target, move=True)
+
+    def _copy(self, mailbox: int, uids: Iterable[int], target: int, move: bool) -> list[tuple[int, int]]:
+        wanted = _settled(uids)
+        with self._lock:
+            self._check_open()
+            source, destination = self._box(mailbox), selectable(self._box(target))
+            if destination.account.address == ALL:
+                _refuse_all()
+            positions = source.find(wanted)
+            if not positions:
+                return []
+            if not (move and source.account == destination.account):
+                account = self._account(destination.account)
+                if account.quota is not None:
+                    _check_quota(account, sum(copy.size for copy in source.copies(positions)))
+            pairs = self._transfer(source, positions, destination, move=move)
+            hint = self._hint([source, destination] if move else [destination])
+        self._tell(hint)
+        return pairs
+
+    def _transfer(
+        self, source: Mailbox, positions: Sequence[int], target: Mailbox, *, move: bool
+    ) -> list[tuple[int, int]]:
+        now = clock.now()
+        modseq = target.highestmodseq + 1
+        pairs = []
+        for copy in source.copies(positions):
+            uid = target.add(copy.message, modseq, copy.flags, copy.internal_date, now, copy.prefix)
+            pairs.append((copy.uid, uid))
+            self._note_place(copy.message, target)
+        if move:  # within one mailbox too it is one MODSEQ
+            source.take(positions, modseq if source is target else source.highestmodseq + 1)
+        return pairs
+
+    def _note_place(self, message: MessageRow, mailbox: Mailbox) -> None:
+        position = message.seq - self._first
+        place = self._places[position]
+        self._places[position] = mailbox if place is None else _also(place, mailbox)
+
+    def expunge(self, mailbox: int, uids: Iterable[int]) -> Sequence[int]:
+        wanted = _settled(uids)
+        with self._lock:
+            self._check_open()
+            box = self._box(mailbox)
+            gone = box.take(box.find(wanted), box.highestmodseq + 1)
+            hint = self._hint([box]) if gone else None
+        self._tell(hint)
+        return gone
+
+    # ------------------------------------------------------------ the rest
+
+    def lock_maildrop(self, mailbox: int, owner: str) -> bool:
+        with self._lock:
+            self._box(mailbox)
+            return self._locks.setdefault(mailbox, owner) == owner
+
+    def unlock_maildrop(self, mailbox: int, owner: str) -> None:
+        with self._lock:
+            if self._locks.get(mailbox) == owner:
+                del self._locks[mailbox]
+
+    def subscribe_hints(self, subscriber: Subscriber) -> Callable[[], None]:
+        def call(hint: Hint) -> None:  # an object of its own: one function may subscribe twice
+            subscriber(hint)
+
+        def end() -> None:
+            with self._lock:
+                self._subscribers = tuple(other for other in self._subscribers if other is not call)
+
+        with self._lock:
+            self._subscribers = (*self._subscribers, call)
+        return end
+
+    def _hint(self, mailboxes: Iterable[Mailbox]) -> Hint:
+        return Hint(self._first + len(self._rows) - 1, {mailbox.id: mailbox.highestmodseq for mailbox in mailboxes})
+
+    def _tell(self, hint: Hint | None) -> None:
+        if hint is not None:
+            for subscriber in self._subscribers:
+                try:
+                    subscriber(hint)
+                except Exception as error:  # noqa: BLE001  the commit stands, and the others are told
+                    self.report(error)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._subscribers = ()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed")
+
+
+def _settled(uids: Iterable[int] | None) -> Iterable[int] | None:
+    """UIDs that can be asked for under the lock: a generator of the caller's must not run there."""
+    return uids if uids is None or isinstance(uids, range | set | frozenset | list | tuple) else list(uids)
+
+
+def _also(place: Mailbox | tuple[Mailbox, ...], mailbox: Mailbox) -> Mailbox | tuple[Mailbox, ...]:
+    if place is mailbox:
+        return place
+    known = tuple(other for other in _each(place) if other is not mailbox)
+    return (*known, mailbox) if known else mailbox
+
+
+def _each(place: Mailbox | tuple[Mailbox, ...] | None) -> list[Mailbox]:
+    """The mailboxes of a place that are still there."""
+    if place is None:
+        return []
+    return [box for box in (place if isinstance(place, tuple) else (place,)) if box.alive]
+
+
+def _check_quota(account: _Account, extra: int) -> None:
+    if account.quota is not None and account.used() + extra > account.quota:
+        raise OverQuota(f"{account.key.address} may keep {account.quota} octets")
+
+
+def _refuse_all() -> NoReturn:
+    raise NotAllowed("the account all is the record of messages: nothing is put there or changed")

@@ -1,0 +1,312 @@
+"""One mailbox of the memory store: its copies in parallel arrays, rows made when they are asked for.
+
+UIDs and the MODSEQs that copies arrived with both rise, so a look-up is a bisection. Only a copy that differs from how
+messages arrive (flags, dates, prefix) has a row of its own; any other is made from the message and the two arrays.
+Flag changes are noted in a log in the order of their MODSEQs, so ``changes`` looks at what changed and at nothing else.
+
+The store's lock is held around every call.
+"""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Sequence
+
+from .. import limits
+from ..errors import NoSuchMailbox
+from .base import NO_FLAGS, Changes, CopyRow, FlagMode, Key, MailboxRow, MessageRow, Snapshot, Status
+from .flags import DELETED, SEEN, change
+
+_FEW = 32  # up to so many positions are deleted one by one; a longer list is built anew
+
+
+class Mailbox:
+    """A mailbox and its copies."""
+
+    __slots__ = (
+        "_arrived", "_log", "_log_uids", "_messages", "_own", "_uid_tuple", "_uids", "_vanished", "account", "alive",
+        "deleted", "forgotten", "highestmodseq", "id", "name", "recent_from", "selectable", "size", "special_use",
+        "uidnext", "uidvalidity", "unseen",
+    )  # fmt: skip
+
+    def __init__(self, id: int, account: Key, name: str, uidvalidity: int, selectable: bool = True) -> None:  # noqa: A002
+        self.id = id
+        self.account = account
+        self.name = name
+        self.uidvalidity = uidvalidity
+        self.selectable = selectable
+        self.alive = True
+        self.special_use = NO_FLAGS
+        self.uidnext = 1
+        self.highestmodseq = 1  # never 0: RFC 7162, 3.1.1
+        self.recent_from = 1
+        self._empty()
+        self._vanished: list[tuple[int, int, int]] = []  # MODSEQ, first and last UID; MODSEQs rise
+        self.forgotten = 0  # the highest MODSEQ whose vanished UIDs are not remembered
+
+    def _empty(self) -> None:
+        self._uids = array("Q")
+        self._arrived = array("Q")  # the MODSEQ of each arrival
+        self._messages: list[MessageRow] = []
+        self._own: dict[int, CopyRow] = {}  # by UID: the copies that are not as they arrived
+        self._log = array("Q")  # MODSEQs of flag changes
+        self._log_uids = array("Q")
+        self._uid_tuple: tuple[int, ...] | None = ()
+        self.unseen = self.deleted = self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._uids)
+
+    # ------------------------------------------------------------ reading
+
+    def row(self) -> MailboxRow:
+        """The mailbox as it is now."""
+        return MailboxRow(
+            self.id, self.account, self.name, self.uidvalidity, self.uidnext, self.highestmodseq, self.special_use,
+            self.selectable,
+        )  # fmt: skip
+
+    def snapshot(self) -> Snapshot:
+        """All UIDs; the tuple is shared until they change."""
+        if self._uid_tuple is None:
+            self._uid_tuple = tuple(self._uids)
+        return Snapshot(self.row(), self._uid_tuple)
+
+    def status(self) -> Status:
+        """The counts."""
+        recent = len(self._uids) - bisect_left(self._uids, self.recent_from)
+        return Status(len(self._uids), self.unseen, self.deleted, recent, self.size)
+
+    def copy_at(self, position: int) -> CopyRow:
+        """The copy at a position."""
+        uid = self._uids[position]
+        own = self._own.get(uid)
+        if own is not None:
+            return own
+        message = self._messages[position]
+        received = message.received_at
+        return CopyRow(uid, message, NO_FLAGS, self._arrived[position], received, received)
+
+    def find(self, uids: Iterable[int] | None) -> Sequence[int]:
+        """The positions of those UIDs that are there, ascending; None: of all."""
+        mine = self._uids
+        if uids is None:
+            return range(len(mine))
+        if isinstance(uids, range) and uids.step == 1:
+            return range(bisect_left(mine, uids.start), bisect_left(mine, uids.stop))
+        if not mine:
+            return ()
+        wanted = uids if isinstance(uids, set | frozenset) else set(uids)
+        first, count = mine[0], len(mine)
+        if mine[-1] - first == count - 1:  # no gaps
+            return sorted(uid - first for uid in wanted if first <= uid < first + count)
+        if len(wanted) * 16 > count:
+            return [position for position, uid in enumerate(mine) if uid in wanted]
+        found = []
+        for uid in sorted(wanted):
+            position = bisect_left(mine, uid)
+            if position < count and mine[position] == uid:
+                found.append(position)
+        return found
+
+    def copies(self, positions: Iterable[int]) -> list[CopyRow]:
+        """The copies at these positions."""
+        return [self.copy_at(position) for position in positions]
+
+    def positions_of(self, messages: Collection[MessageRow]) -> list[int]:
+        """Where the copies of these messages are."""
+        if len(messages) > 1:
+            wanted = set(messages)
+            return [position for position, message in enumerate(self._messages) if message in wanted]
+        found: list[int] = []
+        for message in messages:
+            at = -1
+            for _ in range(self._messages.count(message)):
+                at = self._messages.index(message, at + 1)
+                found.append(at)
+        return found
+
+    def messages(self, positions: Iterable[int]) -> list[MessageRow]:
+        """The messages of the copies at these positions."""
+        return [self._messages[position] for position in positions]
+
+    def changes(self, since: int) -> Changes:
+        """What happened after a MODSEQ."""
+        arrivals = bisect_right(self._arrived, since)
+        changed = set(self._log_uids[bisect_right(self._log, since) :])
+        positions = [position for position in self.find(changed) if position < arrivals] if changed else []
+        positions += range(arrivals, len(self._uids))
+        gone: list[int] = []
+        for _, first, last in self._vanished[bisect_left(self._vanished, (since + 1,)) :]:
+            gone += range(first, last + 1)
+        gone.sort()
+        complete = since >= self.forgotten
+        return Changes(self.highestmodseq, self.uidvalidity, self.copies(positions), gone, complete)
+
+    # ------------------------------------------------------------ changing
+
+    def add(
+        self, message: MessageRow, modseq: int, flags: frozenset[str], internal: float, saved: float, prefix: bytes,
+        uid: int | None = None,
+    ) -> int:  # fmt: skip
+        """Append a copy; ``modseq`` is this commit's. Returns its UID."""
+        if uid is None:
+            uid = self.uidnext
+        self.uidnext = uid + 1
+        self.highestmodseq = modseq
+        self._uids.append(uid)
+        self._arrived.append(modseq)
+        self._messages.append(message)
+        self._uid_tuple = None
+        if flags or prefix or internal != message.received_at or saved != message.received_at:
+            self._own[uid] = CopyRow(uid, message, flags, modseq, internal, saved, prefix)
+            self.deleted += DELETED in flags
+        self.unseen += SEEN not in flags
+        self.size += message.served_size + len(prefix)
+        return uid
+
+    def set_flags(
+        self, positions: Iterable[int], flags: frozenset[str], mode: FlagMode, unchanged_since: int | None
+    ) -> tuple[list[CopyRow], list[int]]:
+        """Change flags, as the contract says; ``flags`` is canonical."""
+        modseq = self.highestmodseq + 1
+        rows: list[CopyRow] = []
+        left: list[int] = []
+        changed = array("Q")
+        becomes: dict[frozenset[str], frozenset[str]] = {}
+        for position in positions:
+            row = self.copy_at(position)
+            if unchanged_since is not None and row.modseq > unchanged_since:
+                left.append(row.uid)
+                continue
+            old = row.flags
+            new = becomes.get(old)
+            if new is None:
+                new = becomes[old] = change(old, flags, mode)
+            if new is not old:
+                row = CopyRow(row.uid, row.message, new, modseq, row.internal_date, row.save_date, row.prefix)
+                self._own[row.uid] = row
+                self.unseen += (SEEN in old) - (SEEN in new)
+                self.deleted += (DELETED in new) - (DELETED in old)
+                changed.append(row.uid)
+            rows.append(row)
+        if changed:
+            self.highestmodseq = modseq
+            self._log.extend([modseq] * len(changed))
+            self._log_uids.extend(changed)
+            self._compact()
+        return rows, left
+
+    def take(self, positions: Sequence[int], modseq: int) -> list[int]:
+        """Take copies away; ``modseq`` is this commit's. Returns their UIDs."""
+        uids = [self._uids[position] for position in positions]
+        if not uids:
+            return uids
+        for position, uid in zip(positions, uids, strict=True):
+            own = self._own.pop(uid, None)
+            self.size -= self._messages[position].served_size
+            if own is None:
+                self.unseen -= 1
+            else:
+                self.size -= len(own.prefix)
+                self.unseen -= SEEN not in own.flags
+                self.deleted -= DELETED in own.flags
+        first, last = positions[0], positions[-1]
+        if last - first == len(positions) - 1:
+            for column in (self._uids, self._arrived, self._messages):
+                del column[first : last + 1]
+        elif len(positions) <= _FEW:
+            for column in (self._uids, self._arrived, self._messages):
+                for position in reversed(positions):
+                    del column[position]
+        else:
+            gone = set(positions)
+            kept = [position for position in range(len(self._uids)) if position not in gone]
+            self._uids = array("Q", [self._uids[position] for position in kept])
+            self._arrived = array("Q", [self._arrived[position] for position in kept])
+            self._messages = [self._messages[position] for position in kept]
+        self._uid_tuple = None
+        self.highestmodseq = modseq
+        self._compact()
+        self._note_vanished(uids, modseq)
+        return uids
+
+    def _note_vanished(self, uids: Sequence[int], modseq: int) -> None:
+        vanished = self._vanished
+        first = last = uids[0]
+        for uid in uids[1:]:
+            if uid != last + 1:
+                vanished.append((modseq, first, last))
+                first = uid
+            last = uid
+        vanished.append((modseq, first, last))
+        if (over := len(vanished) - limits.VANISHED_RANGES) > 0:
+            self.forgotten = vanished[over - 1][0]
+            del vanished[: bisect_left(vanished, (self.forgotten + 1,))]
+
+    def _compact(self) -> None:
+        """Keep the log of flag changes in proportion to the copies that were changed."""
+        if len(self._log) <= 2 * len(self._own) + 256:
+            return
+        last = {uid: modseq for modseq, uid in zip(self._log, self._log_uids, strict=True) if uid in self._own}
+        entries = sorted((modseq, uid) for uid, modseq in last.items())
+        self._log = array("Q", [modseq for modseq, _ in entries])
+        self._log_uids = array("Q", [uid for _, uid in entries])
+
+    def take_recent(self, peek: bool) -> int:
+        """The lowest recent UID; without ``peek`` none is recent any more."""
+        lowest = self.recent_from
+        if not peek:
+            self.recent_from = self.uidnext
+        return lowest
+
+    def renumber(self, uidvalidity: int) -> None:
+        """Give every copy a new UID, from 1, under a new UIDVALIDITY."""
+        rows = self.copies(range(len(self)))
+        recent = self.status().recent
+        self._empty()
+        self.uidvalidity = uidvalidity
+        self.uidnext = 1
+        # nobody can follow from before to after: what vanished, vanished under UIDs that mean nothing now
+        self.highestmodseq += 1
+        self._vanished.clear()
+        self.forgotten = self.highestmodseq
+        for row in rows:
+            self.add(row.message, self.highestmodseq, row.flags, row.internal_date, row.save_date, row.prefix)
+        self.recent_from = self.uidnext - recent
+
+    def fork(self, id: int, account: Key) -> "Mailbox":  # noqa: A002
+        """The same mailbox of another account."""
+        twin = Mailbox(id, account, self.name, self.uidvalidity, self.selectable)
+        for same in (
+            "special_use",
+            "uidnext",
+            "highestmodseq",
+            "recent_from",
+            "forgotten",
+            "unseen",
+            "deleted",
+            "size",
+        ):
+            setattr(twin, same, getattr(self, same))
+        twin._uids = self._uids[:]
+        twin._arrived = self._arrived[:]
+        twin._messages = self._messages[:]
+        twin._own = dict(self._own)
+        twin._log = self._log[:]
+        twin._log_uids = self._log_uids[:]
+        twin._vanished = self._vanished[:]
+        twin._uid_tuple = self._uid_tuple
+        return twin
+
+    def die(self) -> None:
+        """The mailbox was deleted: who still names it finds that out, and its copies are not held."""
+        self.alive = False
+        self._empty()
+        self._vanished.clear()
+
+
+def selectable(mailbox: Mailbox) -> Mailbox:
+    """The mailbox; ``NoSuchMailbox`` where it is a name only."""
+    if not mailbox.selectable:
+        raise NoSuchMailbox(f"{mailbox.name!r} cannot be selected")
+    return mailbox
