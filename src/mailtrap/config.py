@@ -113,7 +113,7 @@ def check(name: str, value: Any) -> Any:
     if not fits:
         raise ConfigError(f"{name} is {_describe(expected)}, not {value!r}")
     if expected == (int | None) and value is not None and not 0 <= value <= 65535:
-        raise ConfigError(f"{name} is a port, 0 to 65535, not {value!r}")
+        raise ConfigError(f"{name} is {_describe(expected)}, not {value!r}")
     if isinstance(value, int | float) and value < 0:
         raise ConfigError(f"{name} is not negative: {value!r}")
     return value
@@ -136,9 +136,10 @@ def parse(name: str, text: str) -> Any:
         if not text.strip() and expected == (int | None):
             return None
         try:
-            return check(name, (float if expected is float else int)(text))
+            number: int | float = float(text) if expected is float else int(text)
         except ValueError:
-            return check(name, text)
+            return check(name, text)  # which says what fits
+        return check(name, number)
     if get_origin(expected) in (tuple, frozenset):
         return check(name, [word for word in text.replace(",", " ").split() if word])
     return check(name, text)
@@ -169,6 +170,8 @@ def _describe(expected: Any) -> str:
         return "one of " + ", ".join(map(repr, get_args(expected)))
     if get_origin(expected) in (tuple, frozenset):
         return "a list of str"
+    if expected == (int | None):
+        return "a port, 0 to 65535, or empty"
     return {int: "an int", float: "a number of seconds", bool: "True or False", str: "a str"}.get(
         expected, str(expected).replace("|", "or")
     )

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import config, limits
@@ -25,7 +25,7 @@ from .net.listeners import bind
 from .net.loop import LoopThread
 from .plugins import Plugins
 from .scopes import Scope, Scopes
-from .store.base import Hint, Store
+from .store.base import Hint, MessageRow, Receipt, Store
 from .store.open import open_store
 from .transcript import ProtocolName, Session
 from .waiting import Bell
@@ -62,13 +62,15 @@ class Parts:
         self.directory = Directory(self.store, self.scopes)
         self.intake = Intake(
             self.store, self.scopes, self.directory, self.plugins, report=self.report, in_worker=self._in_worker,
-            refused=self._refused, hostname=boot.hostname,
+            refused=self._refused, kept=self._kept if self.plugins.has("mailtrap_after_message") else None,
+            hostname=boot.hostname,
         )  # fmt: skip
         self.services = Services(
             self.scopes, self.rules, self.store, self.intake, self.directory, self.plugins, self.report, self.commands,
             boot.hostname,
         )  # fmt: skip
         self.certificates = Certificates((boot.hostname,), boot.tls_cert, boot.tls_key)
+        self.message_of: Callable[[MessageRow], Any] | None = None  # the public message of a row
         self.addresses: dict[str, tuple[str, int]] = {}
         self.http: HTTPServer | None = None
         self._loop: LoopThread | None = None
@@ -211,6 +213,12 @@ class Parts:
 
     def _refused(self, refusal: Refusal) -> None:  # noqa: ARG002  who waits asks the scope
         self.bell.ring()
+
+    def _kept(self, receipts: Sequence[Receipt]) -> None:
+        for receipt in receipts:
+            row = self.store.message(receipt.seq)
+            if row is not None and self.message_of is not None:
+                self.plugins.after("mailtrap_after_message", message=self.message_of(row))
 
     def _hint(self, hint: Hint) -> None:
         if (hub := self._hub) is not None:

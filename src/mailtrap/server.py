@@ -45,6 +45,7 @@ class MailServer:
     def __init__(self, **settings: Any) -> None:
         boot, live = _parts_module.boot_settings(settings)
         self._adopt(Parts(boot, live), None)
+        self._parts.message_of = self._message
         for declared in boot.accounts:
             address, _, password = declared.partition(":")
             self.add_account(address, password or None)

@@ -79,13 +79,14 @@ class Intake:
     def __init__(
         self, store: Store, scopes: Scopes, directory: Directory, plugins: Plugins,
         *, report: Callable[[BaseException, Scope], None], in_worker: Callable[..., None],
-        refused: Callable[[Refusal], None], hostname: str,
+        refused: Callable[[Refusal], None], kept: Callable[[Sequence[Receipt]], None] | None, hostname: str,
     ) -> None:  # fmt: skip
         """
         Args:
             report: takes an exception that belongs into the errors of a scope.
             in_worker: runs a function with arguments in a worker thread.
             refused: is told of every refusal after it was recorded.
+            kept: is told of what was kept; None where nobody asks.
             hostname: of the server, for Received.
         """
         self._store = store
@@ -95,6 +96,7 @@ class Intake:
         self._report = report
         self._in_worker = in_worker
         self._refused = refused
+        self._kept = kept
         self._hostname = hostname
         self._hooked_recipients = plugins.has("mailtrap_before_recipient")
         self._hooked_messages = plugins.has("mailtrap_before_message")
@@ -194,6 +196,8 @@ class Intake:
     ) -> None:
         if error is None:
             assert receipts is not None
+            if self._kept is not None:
+                self._kept(receipts)
             done(Outcome(KEPT, receipts), None)
         elif isinstance(error, OverQuota):
             self._turn_away(mail, MAILBOX_FULL, done)
@@ -258,6 +262,11 @@ class Intake:
             for message in messages
         ]  # fmt: skip
 
+        def appended(receipts: Sequence[Receipt] | None, error: BaseException | None) -> None:
+            if receipts is not None and self._kept is not None:
+                self._kept(receipts)
+            done(receipts, error)
+
         def asked(index: int) -> Callable[[Any, BaseException | None], None]:
             def answered(answer: Any, error: BaseException | None) -> None:
                 if error is not None:
@@ -276,7 +285,7 @@ class Intake:
 
         def ask(index: int) -> None:
             if not self._hooked_messages or index == len(batch):
-                self._store.submit(batch, done)
+                self._store.submit(batch, appended)
                 return
             self._plugins.before(
                 "mailtrap_before_message", scope.live.hook_timeout, asked(index),
@@ -301,7 +310,10 @@ class Intake:
             raise NotAllowed("nothing can be put into the account 'all': it is the record of messages")
         targets = tuple(Target(key, mailbox, True, flags, internal_date) for key in keys)
         envelope = Envelope(mail_from, recipients, NO_PARAMETERS)
-        return self._store.deliver(Delivery(scope.name, "deliver", raw, envelope, targets))
+        receipt = self._store.deliver(Delivery(scope.name, "deliver", raw, envelope, targets))
+        if self._kept is not None:
+            self._kept((receipt,))
+        return receipt
 
     # ------------------------------------------------------------ refusals
 

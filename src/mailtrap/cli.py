@@ -1,0 +1,264 @@
+"""The command ``mailtrap``: a server in a terminal or a container, and what talks to one.
+
+A setting comes from its flag, else from ``MAILTRAP_<NAME>``, else from the TOML file, else it has the default of
+``serve``. ``mailtrap config`` prints each with where it came from.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+from . import __version__, config
+from .errors import MailtrapError
+from .hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from .delivery.refusal import Refusal
+    from .message.model import Message
+    from .server import MailServer
+
+PREFIX: Final = "MAILTRAP_"
+_IN_PROCESS: Final = ("smtp_handler", "plugins")  # objects: they cannot be written down
+_REPEATED: Final = {"accounts": "account", "local_domains": "local-domain"}
+_NAMES: Final = tuple(name for name in (*config.BOOT, *config.LIVE) if name not in _IN_PROCESS)
+
+
+@click.group()
+@click.version_option(__version__, prog_name="mailtrap (pytest-mailtrap)")
+def main() -> None:
+    """A mail server for tests: SMTP, LMTP, POP3, IMAP and HTTP."""
+
+
+def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one option for each setting."""
+    for name in reversed(_NAMES):
+        entry = config.BOOT.get(name) or config.LIVE[name]
+        meaning, default = entry.metadata["meaning"], entry.metadata["serve"]
+        shown = f"{meaning}  [{_written(default) or 'empty'}]"
+        if name in _REPEATED:
+            option = click.option(f"--{_REPEATED[name]}", name, multiple=True, help=f"{meaning}; may be repeated")
+        else:
+            option = click.option(f"--{name.replace('_', '-')}", name, metavar="VALUE", help=shown)
+        command = option(command)
+    return click.option(
+        "--config", "config_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar=f"{PREFIX}CONFIG", help="a TOML file with settings by name",
+    )(command)  # fmt: skip
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple | frozenset):
+        return ", ".join(sorted(value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def resolve(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None
+) -> dict[str, tuple[Any, str]]:
+    """Every setting with where it came from.
+
+    Args:
+        flags: by name; None or ``()`` where a flag was not given.
+
+    Raises:
+        ConfigError: an unknown name in the file or the environment, or a value that does not fit.
+    """
+    written = _read(file) if file is not None else {}
+    found: dict[str, tuple[Any, str]] = {}
+    for name in _NAMES:
+        entry = config.BOOT.get(name) or config.LIVE[name]
+        variable = f"{PREFIX}{name.upper()}"
+        flag = flags.get(name)
+        if flag not in (None, ()):
+            value = config.check(name, list(flag)) if isinstance(flag, tuple) else config.parse(name, flag)
+            found[name] = value, f"--{_REPEATED.get(name, name.replace('_', '-'))}"
+        elif variable in environment:
+            found[name] = config.parse(name, environment[variable]), variable
+        elif name in written:
+            value = written[name]
+            found[name] = (None if value == "" and name.endswith("_port") else config.check(name, value)), str(file)
+        else:
+            found[name] = entry.metadata["serve"], "default"
+    return found
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        written = tomllib.loads(file.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise config.ConfigError(f"{file} is no TOML: {error}") from error
+    for name in written:
+        if name not in _NAMES:
+            config.check(name, None)  # says which name is nearest
+            raise config.ConfigError(f"{name} cannot be set in a file")
+    return written
+
+
+@main.command()
+@_settings_options
+@click.option(
+    "--ports-file", type=click.Path(dir_okay=False, path_type=Path), envvar=f"{PREFIX}PORTS_FILE",
+    help="write where each listener is, as JSON, once all are bound",
+)  # fmt: skip
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", envvar=f"{PREFIX}LOG_FORMAT", show_default=True,
+    help="of the log on standard error",
+)  # fmt: skip
+def serve(config_file: Path | None, ports_file: Path | None, log_format: str, **flags: Any) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    from .server import MailServer
+
+    # From here on: Python as process 1 of a container would ignore SIGTERM.
+    stopping = threading.Event()
+    for name in ("SIGTERM", "SIGINT"):
+        signal.signal(getattr(signal, name), lambda *_: stopping.set())
+    _log_to(sys.stderr, log_format)
+    with _speaking():
+        found = resolve(flags, os.environ, config_file)
+        server = MailServer(plugins=(_Log(),), **{name: value for name, (value, _) in found.items()})
+        server.start()
+    try:
+        if ports_file is not None:
+            _write_atomically(ports_file, json.dumps(_ports(server)))
+        for name, endpoint in server.endpoints.items():
+            click.echo(f"{name:<11} {endpoint.url}")
+        if "http" in server.endpoints:
+            click.echo(f"{'viewer':<11} {server.http.url}/")
+        sys.stdout.flush()
+        stopping.wait()
+    finally:
+        server.stop()
+
+
+@main.command("config")
+@_settings_options
+def show_config(config_file: Path | None, **flags: Any) -> None:
+    """Print each setting of ``serve`` and where it came from."""
+    with _speaking():
+        for name, (value, origin) in resolve(flags, os.environ, config_file).items():
+            click.echo(f"{name} = {_written(value)!r}  ({origin})")
+
+
+@main.command()
+@click.option(
+    "--url", envvar=f"{PREFIX}URL", default=None, help="of the server's HTTP listener; http://127.0.0.1:<http-port>"
+)
+@click.option("--timeout", default=3.0, show_default=True, help="seconds")
+def healthcheck(url: str | None, timeout: float) -> None:
+    """Exit with 0 if a server is ready, else with 1: for a container's HEALTHCHECK."""
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    if url is None:
+        port = os.environ.get(f"{PREFIX}HTTP_PORT") or config.BOOT["http_port"].metadata["serve"]
+        url = f"http://127.0.0.1:{port}"
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError(f"{url} is no http:// URL")
+    try:
+        with urlopen(f"{url.rstrip('/')}/readyz", timeout=timeout) as answer:  # noqa: S310  checked above
+            answer.read()
+    except (URLError, OSError) as error:
+        click.echo(f"not ready: {url}: {getattr(error, 'reason', error)}", err=True)
+        sys.exit(1)
+    click.echo("ready")
+
+
+@main.command()
+@click.argument("recipients", nargs=-1, required=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=1025, show_default=True)
+@click.option("--from", "mail_from", default="sender@example.com", show_default=True)
+@click.option("--subject", default=None, help="without it the mail is read from standard input, headers and all")
+@click.option("--text", default="Sent by mailtrap send.", show_default=True)
+def send(
+    recipients: Sequence[str], host: str, port: int, mail_from: str, subject: str | None, text: str
+) -> None:
+    """Send a mail to RECIPIENTS over SMTP."""
+    import smtplib
+    from email.message import EmailMessage
+    from email.utils import formatdate, make_msgid
+
+    if subject is None:
+        raw = click.get_binary_stream("stdin").read()
+    else:
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Subject"] = mail_from, ", ".join(recipients), subject
+        mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain="mailtrap.test")
+        mail.set_content(text)
+        raw = mail.as_bytes()
+    try:
+        with smtplib.SMTP(host, port, local_hostname="localhost", timeout=10) as smtp:
+            refused = smtp.sendmail(mail_from, list(recipients), raw)
+    except (OSError, smtplib.SMTPException) as error:
+        raise click.ClickException(f"{host}:{port}: {error}") from error
+    for recipient, (code, reason) in refused.items():
+        click.echo(f"{recipient}: {code} {reason.decode('utf-8', 'replace')}", err=True)
+    if refused:
+        sys.exit(1)
+    click.echo("sent")
+
+
+class _speaking:  # noqa: N801  reads as a statement
+    """Our own errors are one line on standard error and exit code 2, not a traceback."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, MailtrapError):
+            click.echo(f"mailtrap: {error}", err=True)
+            sys.exit(2)
+
+
+class _Log:
+    """A line for each mail that is kept or refused."""
+
+    def __init__(self) -> None:
+        self._log = logging.getLogger("mailtrap")
+
+    @hookimpl
+    def mailtrap_after_message(self, message: "Message") -> None:
+        envelope = message.envelope
+        self._log.info(
+            "kept %s from <%s> to %s, %d octets", message.id, envelope.mail_from,
+            ", ".join(envelope.recipients), message.size,
+        )  # fmt: skip
+
+    @hookimpl
+    def mailtrap_after_refusal(self, refusal: "Refusal") -> None:
+        self._log.warning("refused %s of %s: %s", refusal.stage, refusal.session.peer[0], refusal.reply)
+
+
+class _JSON(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(
+            {"at": self.formatTime(record), "level": record.levelname.lower(), "message": record.getMessage()}
+        )
+
+
+def _log_to(stream: IO[str], kind: str) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_JSON() if kind == "json" else logging.Formatter("%(asctime)s %(message)s"))
+    log = logging.getLogger("mailtrap")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+
+
+def _ports(server: "MailServer") -> dict[str, dict[str, Any]]:
+    return {name: {"host": endpoint.host, "port": endpoint.port} for name, endpoint in server.endpoints.items()}
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Whoever waits for the file sees it whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, "utf-8")
+    draft.replace(path)
