@@ -102,9 +102,13 @@ class Receipt(NamedTuple):
     """What became of one delivery. ``placed`` has one for each target, in order."""
 
     seq: int
-    id: str
     received_at: float
     placed: tuple[Placed, ...]
+
+    @property
+    def id(self) -> str:
+        """The message's public id, as ``MessageRow.id``."""
+        return message_id(self.received_at, self.seq)
 
 
 # ---------------------------------------------------------------- what comes out

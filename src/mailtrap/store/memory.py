@@ -37,13 +37,14 @@ from .base import (
     Target,
     canonical,
     checked_name,
-    message_id,
     served_size,
     superiors,
 )
 from .cache import FactsCache
 from .flags import canonical as canonical_flags
 from .memory_mailbox import Mailbox, selectable
+
+_Place = Mailbox | tuple[Mailbox, ...] | None
 
 
 class _Account:
@@ -92,7 +93,7 @@ class MemoryStore(Store):
         self._first = 1
         self._rows: list[MessageRow | None] = []
         self._raws: list[bytes | None] = []
-        self._places: list[Mailbox | tuple[Mailbox, ...] | None] = []
+        self._places: list[_Place] = []
         self._facts = FactsCache()
         self._locks: dict[int, str] = {}
         self._subscribers: tuple[Subscriber, ...] = ()
@@ -125,7 +126,7 @@ class MemoryStore(Store):
         modseqs: dict[Mailbox, int] = {}
         with self._lock:
             self._check_open()
-            self._admit(batch, served)
+            mailboxes = iter(self._admit(batch, served))
             now = clock.now()
             for delivery, size in zip(batch, served, strict=True):
                 received = now if delivery.received_at is None else delivery.received_at
@@ -137,9 +138,9 @@ class MemoryStore(Store):
                 )  # fmt: skip
                 scope = self._scope(delivery.scope)
                 placed = []
-                place: Mailbox | tuple[Mailbox, ...] | None = None
+                place: _Place = None
                 for target in delivery.targets:
-                    mailbox = self._target(target)
+                    mailbox = next(mailboxes) or self._target(target)
                     modseq = modseqs.get(mailbox)
                     if modseq is None:
                         modseq = modseqs[mailbox] = mailbox.highestmodseq + 1
@@ -147,7 +148,7 @@ class MemoryStore(Store):
                     flags = canonical_flags(target.flags) if target.flags else NO_FLAGS
                     uid = mailbox.add(message, modseq, flags, internal, now, target.prefix)
                     placed.append(Placed(mailbox.id, mailbox.uidvalidity, uid))
-                    place = mailbox if place is None else _also(place, mailbox)
+                    place = _also(place, mailbox)
                 modseq = modseqs.get(scope.all)
                 if modseq is None:
                     modseq = modseqs[scope.all] = scope.all.highestmodseq + 1
@@ -156,11 +157,12 @@ class MemoryStore(Store):
                 self._rows.append(message)
                 self._raws.append(raw)
                 self._places.append(place)
-                receipts.append(Receipt(seq, message_id(received, seq), received, tuple(placed)))
+                receipts.append(Receipt(seq, received, tuple(placed)))
             return receipts, self._hint(modseqs)
 
-    def _admit(self, batch: Sequence[Delivery], served: Sequence[int]) -> None:
-        """Raise what would fail, before anything was changed."""
+    def _admit(self, batch: Sequence[Delivery], served: Sequence[int]) -> list[Mailbox | None]:
+        """Raise what would fail, before anything is changed; the mailbox of each target, None where it is to come."""
+        found: list[Mailbox | None] = []
         to_come: set[tuple[Key, str]] = set()
         extra: dict[Key, int] = {}
         for delivery, size in zip(batch, served, strict=True):
@@ -168,13 +170,17 @@ class MemoryStore(Store):
                 key = target.account
                 if key.address == ALL:
                     _refuse_all()
-                account = self._find_account(key)
+                scope = self._scopes.get(key.scope)
+                account = None if scope is None else scope.accounts.get(key.address)
                 mailbox = None if account is None else account.mailboxes.get(target.mailbox)
                 if mailbox is None or not mailbox.selectable:
                     self._admit_mailbox(account, target, to_come)
+                    mailbox = None
+                found.append(mailbox)
                 if account is not None and account.quota is not None:
                     extra[key] = extra.get(key, 0) + size + len(target.prefix)
                     _check_quota(account, extra[key])
+        return found
 
     def _admit_mailbox(self, account: _Account | None, target: Target, to_come: set[tuple[Key, str]]) -> None:
         name = checked_name(target.mailbox)
@@ -386,8 +392,7 @@ class MemoryStore(Store):
                 self._last_box += 1
                 twin = mailbox.fork(self._last_box, target)
                 self._boxes[twin.id] = account.mailboxes[twin.name] = twin
-                for message in twin.messages(twin.find(None)):
-                    self._note_place(message, twin)
+                self._note_places(twin.messages(), twin)
             row, hint = account.row(), self._hint(list(account.mailboxes.values()))
         self._tell(hint)
         return row
@@ -636,19 +641,18 @@ class MemoryStore(Store):
     ) -> list[tuple[int, int]]:
         now = clock.now()
         modseq = target.highestmodseq + 1
-        pairs = []
-        for copy in source.copies(positions):
-            uid = target.add(copy.message, modseq, copy.flags, copy.internal_date, now, copy.prefix)
-            pairs.append((copy.uid, uid))
-            self._note_place(copy.message, target)
+        copies = source.copies(positions)
+        uids = target.extend(copies, modseq, now)
+        self._note_places([copy.message for copy in copies], target)
         if move:  # within one mailbox too it is one MODSEQ
             source.take(positions, modseq if source is target else source.highestmodseq + 1)
-        return pairs
+        return [(copy.uid, uid) for copy, uid in zip(copies, uids, strict=True)]
 
-    def _note_place(self, message: MessageRow, mailbox: Mailbox) -> None:
-        position = message.seq - self._first
-        place = self._places[position]
-        self._places[position] = mailbox if place is None else _also(place, mailbox)
+    def _note_places(self, messages: Iterable[MessageRow], mailbox: Mailbox) -> None:
+        places, first = self._places, self._first
+        for message in messages:
+            position = message.seq - first
+            places[position] = _also(places[position], mailbox)
 
     def expunge(self, mailbox: int, uids: Iterable[int]) -> Sequence[int]:
         wanted = _settled(uids)
@@ -710,14 +714,16 @@ def _settled(uids: Iterable[int] | None) -> Iterable[int] | None:
     return uids if uids is None or isinstance(uids, range | set | frozenset | list | tuple) else list(uids)
 
 
-def _also(place: Mailbox | tuple[Mailbox, ...], mailbox: Mailbox) -> Mailbox | tuple[Mailbox, ...]:
-    if place is mailbox:
-        return place
-    known = tuple(other for other in _each(place) if other is not mailbox)
-    return (*known, mailbox) if known else mailbox
+def _also(place: _Place, mailbox: Mailbox) -> _Place:
+    """A place and one mailbox more."""
+    if place is None or place is mailbox:
+        return mailbox
+    if not isinstance(place, tuple):
+        return (place, mailbox)
+    return place if mailbox in place else (*_each(place), mailbox)
 
 
-def _each(place: Mailbox | tuple[Mailbox, ...] | None) -> list[Mailbox]:
+def _each(place: _Place) -> list[Mailbox]:
     """The mailboxes of a place that are still there."""
     if place is None:
         return []

@@ -76,16 +76,6 @@ class Mailbox:
         recent = len(self._uids) - bisect_left(self._uids, self.recent_from)
         return Status(len(self._uids), self.unseen, self.deleted, recent, self.size)
 
-    def copy_at(self, position: int) -> CopyRow:
-        """The copy at a position."""
-        uid = self._uids[position]
-        own = self._own.get(uid)
-        if own is not None:
-            return own
-        message = self._messages[position]
-        received = message.received_at
-        return CopyRow(uid, message, NO_FLAGS, self._arrived[position], received, received)
-
     def find(self, uids: Iterable[int] | None) -> Sequence[int]:
         """The positions of those UIDs that are there, ascending; None: of all."""
         mine = self._uids
@@ -110,7 +100,17 @@ class Mailbox:
 
     def copies(self, positions: Iterable[int]) -> list[CopyRow]:
         """The copies at these positions."""
-        return [self.copy_at(position) for position in positions]
+        uids, messages, arrived, own = self._uids, self._messages, self._arrived, self._own
+        rows = []
+        for position in positions:
+            uid = uids[position]
+            row = own.get(uid)
+            if row is None:
+                message = messages[position]
+                received = message.received_at
+                row = CopyRow(uid, message, NO_FLAGS, arrived[position], received, received)
+            rows.append(row)
+        return rows
 
     def positions_of(self, messages: Collection[MessageRow]) -> list[int]:
         """Where the copies of these messages are."""
@@ -125,9 +125,9 @@ class Mailbox:
                 found.append(at)
         return found
 
-    def messages(self, positions: Iterable[int]) -> list[MessageRow]:
-        """The messages of the copies at these positions."""
-        return [self._messages[position] for position in positions]
+    def messages(self) -> Sequence[MessageRow]:
+        """The message of each copy."""
+        return self._messages
 
     def changes(self, since: int) -> Changes:
         """What happened after a MODSEQ."""
@@ -164,6 +164,28 @@ class Mailbox:
         self.size += message.served_size + len(prefix)
         return uid
 
+    def extend(self, copies: Sequence[CopyRow], modseq: int, saved: float) -> range:
+        """Append copies of copies; ``modseq`` is this commit's. Returns their UIDs."""
+        uids = range(self.uidnext, self.uidnext + len(copies))
+        self._uids.extend(uids)
+        self._arrived.extend([modseq] * len(copies))
+        self._messages += [copy.message for copy in copies]
+        size = unseen = deleted = 0
+        for uid, copy in zip(uids, copies, strict=True):
+            message, flags, prefix = copy.message, copy.flags, copy.prefix
+            self._own[uid] = CopyRow(uid, message, flags, modseq, copy.internal_date, saved, prefix)
+            size += message.served_size + len(prefix)
+            if flags:
+                unseen -= SEEN in flags
+                deleted += DELETED in flags
+        self.size += size
+        self.unseen += unseen + len(copies)
+        self.deleted += deleted
+        self.uidnext = uids.stop
+        self.highestmodseq = modseq
+        self._uid_tuple = None
+        return uids
+
     def set_flags(
         self, positions: Iterable[int], flags: frozenset[str], mode: FlagMode, unchanged_since: int | None
     ) -> tuple[list[CopyRow], list[int]]:
@@ -172,22 +194,23 @@ class Mailbox:
         rows: list[CopyRow] = []
         left: list[int] = []
         changed = array("Q")
-        becomes: dict[frozenset[str], frozenset[str]] = {}
-        for position in positions:
-            row = self.copy_at(position)
+        becomes: dict[frozenset[str], tuple[frozenset[str], int, int]] = {}
+        for row in self.copies(positions):
             if unchanged_since is not None and row.modseq > unchanged_since:
                 left.append(row.uid)
                 continue
             old = row.flags
-            new = becomes.get(old)
-            if new is None:
-                new = becomes[old] = change(old, flags, mode)
+            if old not in becomes:
+                new = change(old, flags, mode)
+                becomes[old] = new, (SEEN in old) - (SEEN in new), (DELETED in new) - (DELETED in old)
+            new, unseen, deleted = becomes[old]
             if new is not old:
-                row = CopyRow(row.uid, row.message, new, modseq, row.internal_date, row.save_date, row.prefix)
-                self._own[row.uid] = row
-                self.unseen += (SEEN in old) - (SEEN in new)
-                self.deleted += (DELETED in new) - (DELETED in old)
-                changed.append(row.uid)
+                uid = row.uid
+                row = CopyRow(uid, row.message, new, modseq, row.internal_date, row.save_date, row.prefix)
+                self._own[uid] = row
+                self.unseen += unseen
+                self.deleted += deleted
+                changed.append(uid)
             rows.append(row)
         if changed:
             self.highestmodseq = modseq
@@ -201,15 +224,11 @@ class Mailbox:
         uids = [self._uids[position] for position in positions]
         if not uids:
             return uids
-        for position, uid in zip(positions, uids, strict=True):
-            own = self._own.pop(uid, None)
-            self.size -= self._messages[position].served_size
-            if own is None:
-                self.unseen -= 1
-            else:
-                self.size -= len(own.prefix)
-                self.unseen -= SEEN not in own.flags
-                self.deleted -= DELETED in own.flags
+        for copy in self.copies(positions):
+            self.size -= copy.size
+            self.unseen -= SEEN not in copy.flags
+            self.deleted -= DELETED in copy.flags
+            self._own.pop(copy.uid, None)
         first, last = positions[0], positions[-1]
         if last - first == len(positions) - 1:
             for column in (self._uids, self._arrived, self._messages):
