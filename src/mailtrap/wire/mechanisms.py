@@ -12,6 +12,7 @@ from .requests import (
     BadResponse,
     Challenge,
     CheckPassword,
+    CheckToken,
     Mechanism,
     NeedPassword,
     same_identity,
@@ -77,7 +78,7 @@ def oauthbearer(initial: bytes | None, _hostname: str) -> Mechanism:
     parts = header.split(b",")
     if not separator or len(parts) != 3 or parts[0] not in (b"n", b"y") or parts[1][:2] not in (b"", b"a=") or parts[2]:
         raise BadResponse("OAUTHBEARER begins with a GS2 header without channel binding")
-    # the identity may be left to the token (3.1); a token here is a password, and says nobody's name
+    # the identity may be left to the token (3.1); here a token does not say whose it is
     user = saslname(parts[1][2:])
     return (yield from _bearer(user, _fields(rest), b'{"status":"invalid_token","scope":"mail"}'))
 
@@ -98,7 +99,7 @@ def _bearer(user: str, fields: Mapping[bytes, bytes], failure: bytes) -> Mechani
     token = _BEARER.fullmatch(fields.get(b"auth", b""))
     if token is None:
         raise BadResponse("The token is given as auth=Bearer")
-    if not (yield CheckPassword(user, text_of(token[1]))):
+    if not (yield CheckToken(user, text_of(token[1]))):
         # why is a challenge; the client answers it with nothing of interest, and then it fails (RFC 7628, 3.2.3)
         yield Challenge(failure)
         raise AuthenticationFailed(user)

@@ -35,6 +35,7 @@ from .requests import (
     BadResponse,
     Challenge,
     CheckPassword,
+    CheckToken,
     Mechanism,
     NeedPassword,
     SASLError,
@@ -144,10 +145,8 @@ def authenticate(
             record.reply(line)
             yield line
             answer = _decode((yield from _response(record, read_line)))
-        elif isinstance(request, NeedPassword):
-            answer = yield from _asked(services, scope, Call(services.directory.password, request.user, scope))
         else:
-            answer = yield from _check(services, scope, request)
+            answer = yield from _asked(services, scope, request)
 
 
 def check_password(
@@ -158,14 +157,12 @@ def check_password(
     Raises:
         AuthenticationFailed, LoginRefused, Unavailable: see the module.
     """
-    if not (yield from _check(services, scope, CheckPassword(user, password))):
+    if not (yield from _asked(services, scope, CheckPassword(user, password))):
         raise AuthenticationFailed(user)
     return (yield from log_in(services, record, scope, user, mechanism))
 
 
-def log_in(
-    services: "Services", record: "Session", scope: "Scope", user: str, mechanism: str
-) -> LoginSteps:
+def log_in(services: "Services", record: "Session", scope: "Scope", user: str, mechanism: str) -> LoginSteps:
     """Let somebody in whose credentials were right, unless a plugin refuses (``mailtrap_before_login``).
 
     Raises:
@@ -185,18 +182,27 @@ def log_in(
             raise Unavailable("A plugin failed; try again later") from None
         if isinstance(answer, Refuse):
             raise LoginRefused(Reply.parse(answer.code, answer.text))
-    who: Login = yield from _asked(services, scope, Call(services.directory.login, user, scope))
+    who: Login = yield from _called(services, scope, Call(services.directory.login, user, scope))
     record.user = user
     record.mechanism = mechanism
     return who
 
 
-def _check(services: "Services", scope: "Scope", request: CheckPassword) -> Generator[Step, Any, bool]:
-    call = Call(services.directory.check, request.user, request.password, scope)
-    return bool((yield from _asked(services, scope, call)))
+def _asked(
+    services: "Services", scope: "Scope", request: NeedPassword | CheckPassword | CheckToken
+) -> Generator[Step, Any, Any]:
+    directory = services.directory
+    match request:
+        case NeedPassword(user):
+            call = Call(directory.password, user, scope)
+        case CheckPassword(user, password):
+            call = Call(directory.check, user, password, scope)
+        case CheckToken(user, token):
+            call = Call(directory.check_token, user, token, scope)
+    return (yield from _called(services, scope, call))
 
 
-def _asked(services: "Services", scope: "Scope", call: Call) -> Generator[Step, Any, Any]:
+def _called(services: "Services", scope: "Scope", call: Call) -> Generator[Step, Any, Any]:
     try:
         return (yield call)
     except StoreError as error:
