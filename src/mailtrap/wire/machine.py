@@ -25,6 +25,9 @@ class Machine(ABC):
         eof: True when the client will send no more.
         woken: True when a hint on a watched mailbox came since it was last set to False.
         timeout: seconds without input after which ``expired()`` is asked; may change at any step.
+        release: gives back what the session holds in the store (a maildrop's lock), or None. Where it is set when the
+            connection is gone, the driver calls it once, after ``close()``, and as it answers a ``Call``: in a worker
+            thread where the store does I/O. Calling it for what is not held does nothing.
     """
 
     timeout: float = 300.0
@@ -36,6 +39,7 @@ class Machine(ABC):
         self.eof = False
         self.woken = False
         self.ended = False
+        self.release: Callable[[], None] | None = None
         self._rules = rules
         self._answer: Any = None
         self._error: BaseException | None = None
@@ -83,7 +87,7 @@ class Machine(ABC):
         return b""
 
     def close(self) -> None:
-        """The connection is gone: give back what the session holds (locks)."""
+        """The connection is gone. Called after the ``Call`` or ``Later`` under way, if any, has ended."""
         self.ended = True
         self._steps.close()
 
