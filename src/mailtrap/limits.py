@@ -29,6 +29,10 @@ POP3_LINE_END: Final = 64 * KB
 IMAP_LINE: Final = 64 * KB  # a command without its literals
 IMAP_LINE_END: Final = 1 * MB
 IMAP_LITERAL: Final = 64 * KB  # a literal that is not a message
+IMAP_LITERALS: Final = 1 * MB  # all such literals of one command
+IMAP_APPEND: Final = 512 * MB  # all messages of one APPEND
+IMAP_DROP: Final = 128 * MB  # of literals that a client sent without waiting, and that are read and dropped
+IMAP_NAME: Final = 1000  # characters of a mailbox's name
 IMAP_DEPTH: Final = 50  # nested parentheses
 
 UNKNOWN_COMMANDS: Final = 10  # unknown commands in a row that end a connection

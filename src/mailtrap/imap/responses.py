@@ -1,0 +1,140 @@
+"""What the server says, as typed values, encoded in one place (RFC 3501, 7)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+from .. import clock
+from . import utf7
+from .tokens import MONTHS
+
+Kind = Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
+
+_QUOTABLE: Final = frozenset(range(32, 127)) - {ord('"'), ord("\\")}
+_SPECIALS: Final = frozenset(b'(){%*"\\]') | frozenset(range(33)) | frozenset(range(127, 256))
+_FLAG_ORDER: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", "\\Recent")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a command ended (RFC 3501, 7.1).
+
+    Attributes:
+        kind: OK, NO or BAD; BYE in a fault rule ends the connection.
+        text: for people; control characters are replaced, so that no text can forge a response.
+        code: what stands in brackets, without them: ``TRYCREATE``.
+    """
+
+    kind: Kind
+    text: str
+    code: bytes | str = b""
+
+    def line(self, tag: bytes = b"*") -> bytes:
+        """The whole line."""
+        code = self.code.encode("ascii") if isinstance(self.code, str) else self.code
+        text = one_line(self.text).encode("utf-8", "replace") or b"-"  # RFC 3501, 9: resp-text needs a character
+        return b"%b %b %b%b\r\n" % (tag, self.kind.encode(), b"[%b] " % code if code else b"", text)
+
+
+class Refusal(Exception):
+    """A command ends with NO or BAD."""
+
+    def __init__(self, text: str, code: str = "", kind: Kind = "NO") -> None:
+        super().__init__(text)
+        self.reply: Final = Reply(kind, text, code)
+
+
+class Goodbye(Exception):
+    """The session ends with BYE."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.reply: Final = Reply("BYE", text, code)
+
+
+def one_line(text: str) -> str:
+    """Text that stays on its line."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+# ---------------------------------------------------------------- data
+
+
+def string(value: bytes) -> bytes:
+    """RFC 3501, 9: string: quoted where it can be, else a literal."""
+    if len(value) <= 1024 and _QUOTABLE.issuperset(value):
+        return b'"%b"' % value
+    if len(value) <= 1024 and value.isascii() and not any(c < 32 or c == 127 for c in value):
+        return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b"{%d}\r\n%b" % (len(value), value)
+
+
+def nstring(value: bytes | None) -> bytes:
+    """RFC 3501, 9: nstring."""
+    return b"NIL" if value is None else string(value)
+
+
+def astring(value: bytes) -> bytes:
+    """RFC 3501, 9: astring: an atom where that is safe with every client, else a string."""
+    if value and _SPECIALS.isdisjoint(value) and b"[" not in value and value.upper() != b"NIL":
+        return value
+    return string(value)
+
+
+def mailbox(name: str) -> bytes:
+    """RFC 3501, 9: mailbox, in modified UTF-7. Names with ``[ } ^ |`` and the like are quoted."""
+    coded = utf7.encode(name)
+    return coded if coded.replace(b"/", b"").replace(b".", b"").replace(b"-", b"").isalnum() else string(coded)
+
+
+@lru_cache(maxsize=1024)
+def flags(names: frozenset[str]) -> bytes:
+    """Flags without parentheses, the system's first, then keywords by name."""
+    system = [flag for flag in _FLAG_ORDER if flag in names]
+    return " ".join([*system, *sorted(names.difference(_FLAG_ORDER))]).encode("ascii", "replace")
+
+
+@lru_cache(maxsize=256)
+def _day(number: int) -> bytes:
+    moment = clock.to_datetime(number * 86400)
+    return f"{moment.day:2d}-{MONTHS[moment.month - 1]}-{moment.year:04d}".encode()
+
+
+def date_time(seconds: float) -> bytes:
+    """RFC 3501, 9: date-time, in UTC."""
+    day, rest = divmod(int(seconds // 1), 86400)
+    return b'"%b %02d:%02d:%02d +0000"' % (_day(day), rest // 3600, rest % 3600 // 60, rest % 60)
+
+
+# ---------------------------------------------------------------- responses
+
+
+def listed(
+    kind: bytes, attributes: Iterable[str], name: str, extended: bytes = b"", separator: bytes = b'"/"'
+) -> bytes:
+    """LIST and LSUB (RFC 3501, 7.2.2; extended data: RFC 5258, 4)."""
+    attribute_list = " ".join(attributes).encode("ascii")
+    return b"* %b (%b) %b %b%b\r\n" % (kind, attribute_list, separator, mailbox(name), extended)
+
+
+def status(name: str, items: Iterable[tuple[str, int]]) -> bytes:
+    """STATUS (RFC 3501, 7.2.4)."""
+    return b"* STATUS %b (%b)\r\n" % (
+        mailbox(name),
+        b" ".join(b"%b %d" % (item.encode("ascii"), value) for item, value in items),
+    )
+
+
+def flag_lines(keywords: Iterable[str], *, read_only: bool) -> bytes:
+    """FLAGS and PERMANENTFLAGS of a mailbox (RFC 3501, 7.2.6 and 7.1)."""
+    names = flags(frozenset(("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", *keywords)))
+    if read_only:
+        return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS ()] Nothing can be changed\r\n" % names
+    return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b \\*)] Flags and new keywords are kept\r\n" % (names, names)
+
+
+__all__ = [
+    "Goodbye", "Kind", "Refusal", "Reply", "astring", "date_time", "flag_lines", "flags", "listed",
+    "mailbox", "nstring", "one_line", "status", "string",
+]  # fmt: skip

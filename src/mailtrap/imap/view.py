@@ -1,0 +1,176 @@
+"""One session's view of its mailbox: which UID has which sequence number *for this client*, and what to tell it.
+
+The store says what is; the client knows what it was told. Between the two:
+
+- ``uids[n - 1]`` is the UID of message n as the client numbers them. It changes only where the client is told.
+- Expunged copies keep their number until EXPUNGE may be told (RFC 3501, 7.4.1), and wait in ``_gone``.
+- Arrivals are told at once: a larger EXISTS renumbers nobody. UIDs only rise, so they come behind.
+- What this session did itself and has answered (``note``) is not told again.
+
+``uids`` is the store's own shared tuple as long as there is nothing withheld, so that many sessions on one large
+mailbox cost little each.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..store.base import Changes, CopyRow, MailboxRow, Snapshot
+
+_NOTHING: Final[tuple[int, ...]] = ()
+
+
+@dataclass(slots=True)
+class News:
+    """What the client has to be told, in this order.
+
+    Attributes:
+        expunged: sequence numbers, each as it is when the ones before it were told.
+        exists: the number of messages now; None where no message came.
+        arrived: UIDs of the messages that came, ascending.
+        changed: sequence number and copy of messages with other flags.
+    """
+
+    expunged: Sequence[int]
+    exists: int | None
+    arrived: Sequence[int]
+    changed: Sequence[tuple[int, CopyRow]]
+
+
+class View:
+    """A selected mailbox.
+
+    Attributes:
+        mailbox: its row at SELECT.
+        read_only: selected with EXAMINE.
+        uids: of the messages, in the order of their numbers.
+        modseq: everything up to here is known: told, or waiting in the view.
+        keywords: names of keywords that the client was told of.
+    """
+
+    __slots__ = ("_gone", "_noted", "_recent", "keywords", "mailbox", "modseq", "read_only", "uids")
+
+    def __init__(self, snapshot: Snapshot, *, read_only: bool, keywords: Iterable[str] = ()) -> None:
+        self.mailbox: MailboxRow = snapshot.mailbox
+        self.read_only = read_only
+        self.uids: Sequence[int] = snapshot.uids
+        self.modseq = snapshot.mailbox.highestmodseq
+        self.keywords = set(keywords)
+        self._gone: set[int] = set()  # in uids, but expunged
+        self._noted: dict[int, int] = {}  # UID to the MODSEQ that the client knows already
+        self._recent: list[tuple[int, int]] = []  # first and last UID of ranges, ascending
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether there are expunged messages that the client was not told of."""
+        return bool(self._gone)
+
+    def number(self, uid: int) -> int:
+        """The sequence number of a UID; 0 where the client does not know it."""
+        position = bisect_left(self.uids, uid)
+        return position + 1 if position < len(self.uids) and self.uids[position] == uid else 0
+
+    def numbers(self, uids: Sequence[int]) -> Sequence[int]:
+        """The sequence numbers of UIDs; all of them are known, ascending."""
+        known = self.uids
+        if len(uids) == len(known):
+            return range(1, len(known) + 1)
+        if not uids:
+            return ()
+        first = bisect_left(known, uids[0])
+        if first + len(uids) <= len(known) and known[first + len(uids) - 1] == uids[-1]:
+            return range(first + 1, first + len(uids) + 1)  # neighbours
+        return [bisect_left(known, uid) + 1 for uid in uids]
+
+    def known(self, uids: Iterable[int]) -> list[int]:
+        """Those of the UIDs that have a number, in their order."""
+        return [uid for uid in uids if self.number(uid)]
+
+    # ------------------------------------------------------------ \Recent
+
+    def add_recent(self, first: int, last: int) -> None:
+        """UIDs in this range are ``\\Recent`` for this session (RFC 3501, 2.3.2)."""
+        if first <= last:
+            if self._recent and self._recent[-1][1] + 1 >= first:
+                first = min(first, self._recent.pop()[0])
+            self._recent.append((first, last))
+
+    def is_recent(self, uid: int) -> bool:
+        """Whether a UID is ``\\Recent`` for this session."""
+        return any(first <= uid <= last for first, last in self._recent)
+
+    def any_recent(self, first: int, last: int) -> bool:
+        """Whether there can be a recent one between two UIDs."""
+        return any(low <= last and first <= high for low, high in self._recent)
+
+    @property
+    def recent(self) -> int:
+        """How many messages are ``\\Recent`` for this session."""
+        return sum(bisect_right(self.uids, last) - bisect_left(self.uids, first) for first, last in self._recent)
+
+    # ------------------------------------------------------------ changes
+
+    def note(self, copies: Sequence[CopyRow]) -> None:
+        """The client was answered with these copies, or knows them from its own command."""
+        newest = max((copy.modseq for copy in copies), default=0)
+        if newest <= self.modseq:
+            return
+        if newest == self.modseq + 1:
+            # one command is one MODSEQ: nobody else changed anything in between
+            self.modseq = newest
+            return
+        self._noted.update((copy.uid, copy.modseq) for copy in copies if copy.modseq > self.modseq)
+
+    def apply(
+        self, changes: Changes, *, expunges: bool, current: Snapshot | None = None
+    ) -> News:
+        """Take in what happened since ``modseq``.
+
+        Args:
+            changes: the store's answer for ``modseq``.
+            expunges: whether EXPUNGE may be told now; else it waits.
+            current: the mailbox not earlier than ``changes``; needed where those are not complete.
+        """
+        known = self.uids
+        last = known[-1] if known else 0
+        arrived = [copy.uid for copy in changes.changed if copy.uid > last]
+        self._gone.update(self._vanished(changes, current))
+        expunged = self._expunge() if expunges else _NOTHING
+        if arrived:
+            self.uids = [*self.uids, *arrived]
+        if (
+            current is not None and (arrived or expunged) and not self._gone
+            and current.mailbox.highestmodseq == changes.highestmodseq
+        ):  # fmt: skip
+            self.uids = current.uids  # the same numbers, in the tuple that all share
+        changed = []
+        for copy in changes.changed:
+            if copy.uid > last:
+                break
+            if copy.uid not in self._gone and self._noted.get(copy.uid, 0) != copy.modseq and (
+                number := self.number(copy.uid)
+            ):
+                changed.append((number, copy))
+        self._noted.clear()
+        self.modseq = max(self.modseq, changes.highestmodseq)
+        return News(expunged, len(self.uids) if arrived else None, arrived, changed)
+
+    def _vanished(self, changes: Changes, current: Snapshot | None) -> Collection[int]:
+        if changes.complete:
+            return [uid for uid in changes.vanished if self.number(uid)]
+        assert current is not None
+        return set(self.uids).difference(current.uids)
+
+    def _expunge(self) -> Sequence[int]:
+        """Give up the numbers of the expunged, the highest first: so none of them moves another."""
+        if not self._gone:
+            return _NOTHING
+        numbers = [self.number(uid) for uid in sorted(self._gone, reverse=True)]
+        gone = self._gone
+        self.uids = [uid for uid in self.uids if uid not in gone]
+        self._gone = set()
+        return numbers
