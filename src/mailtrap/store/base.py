@@ -537,11 +537,6 @@ def seq_of_id(id: str) -> int | None:  # noqa: A002  the public name
         return None
 
 
-def served_size(raw: bytes) -> int:
-    """Octets of a message as IMAP and POP3 serve it: each bare LF as CRLF."""
-    return len(raw) + raw.count(b"\n") - raw.count(b"\r\n")
-
-
 def checked_name(name: str) -> str:
     """A mailbox's name as it is kept; ``NotAllowed`` when it is none."""
     if not all(name.split("/")):

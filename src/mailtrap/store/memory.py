@@ -14,6 +14,7 @@ from typing import NoReturn
 from .. import clock
 from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota, StoreError
 from ..message.facts import Facts
+from ..message.structure import served_size
 from .base import (
     ALL,
     INBOX,
@@ -37,7 +38,6 @@ from .base import (
     Target,
     canonical,
     checked_name,
-    served_size,
     superiors,
 )
 from .cache import FactsCache

@@ -53,9 +53,6 @@ class Mailbox:
         self._uid_tuple: tuple[int, ...] | None = ()
         self.unseen = self.deleted = self.size = 0
 
-    def __len__(self) -> int:
-        return len(self._uids)
-
     # ------------------------------------------------------------ reading
 
     def row(self) -> MailboxRow:
@@ -280,7 +277,7 @@ class Mailbox:
 
     def renumber(self, uidvalidity: int) -> None:
         """Give every copy a new UID, from 1, under a new UIDVALIDITY."""
-        rows = self.copies(range(len(self)))
+        rows = self.copies(range(len(self._uids)))
         recent = self.status().recent
         self._empty()
         self.uidvalidity = uidvalidity
