@@ -1,0 +1,218 @@
+"""What all connections of a server share: loop, receive buffer, workers, watchers, one timer for all timeouts.
+
+Invariants: drivers are touched in the loop thread only. ``hint``, ``listen`` and ``close`` may be called from any other
+thread. One timer at most is scheduled per server, and none without connections.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import limits
+from ..clock import monotonic
+from ..scopes import Scope
+from ..store.base import Hint
+from ..wire.steps import Done
+from .loop import LoopThread
+from .workers import Workers
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .driver import Driver
+
+Report = Callable[[BaseException, Scope | None], None]
+ContextProvider = Callable[[], "ssl.SSLContext"]
+
+_SLOWEST: Final = 1.0  # seconds between two looks at the connections
+_FASTEST: Final = 0.01
+
+
+class Hub:
+    """The common ground of a server's connections.
+
+    Attributes:
+        loop: the event loop.
+        store_blocking: whether a ``Call`` goes to a worker thread because the store does I/O.
+        report: is told of every exception that a session let out, and the scope it worked for.
+        tls: makes the context for STARTTLS; may be slow, is called in a worker thread and once.
+        drivers: the live connections. The one place where they come and go is ``opened`` and ``closed``.
+        view: the buffer that every connection reads into; whoever is given a part of it copies at once.
+    """
+
+    def __init__(
+        self, thread: LoopThread, *, report: Report, store_blocking: bool = False, tls: ContextProvider | None = None
+    ) -> None:
+        """thread: is running."""
+        assert thread.loop is not None
+        self.thread = thread
+        self.loop = thread.loop
+        self.store_blocking = store_blocking
+        self.report = report
+        self.tls = tls
+        self.drivers: set[Driver] = set()
+        self.view = memoryview(bytearray(limits.RECEIVE_BUFFER))
+        self.closing = False
+        self._workers: Workers | None = None
+        self._contexts: dict[ContextProvider, ssl.SSLContext] = {}
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._empty: asyncio.Event | None = None
+        self._watched: dict[int, set[Driver]] = {}
+        self._hinted: set[int] = set()
+        self._hint_lock = threading.Lock()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._interval = _SLOWEST
+
+    # ------------------------------------------------------------ connections
+
+    def listen(self, sock: socket.socket, factory: "Callable[[], Driver]") -> None:
+        """Accept connections on a bound socket, which is the hub's from now on; each gets a driver."""
+        self._servers.append(self.thread.call(self._listen(sock, factory)))
+
+    async def _listen(self, sock: socket.socket, factory: "Callable[[], Driver]") -> asyncio.Server:
+        return await self.loop.create_server(factory, sock=sock, backlog=limits.BACKLOG)
+
+    def opened(self, driver: "Driver") -> None:
+        """A connection is there."""
+        self.drivers.add(driver)
+        wanted = driver.machine.timeout / 4
+        if self._sweep is None or wanted < self._interval:
+            self._schedule(wanted)
+
+    def closed(self, driver: "Driver") -> None:
+        """A connection is gone."""
+        self.drivers.discard(driver)
+        if self._empty is not None and not self.drivers:
+            self._empty.set()
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Stop accepting, end every connection, and let calls that have begun finish.
+
+        timeout: seconds it may take. Output that the transports hold is given a short while to leave.
+        """
+        deadline = monotonic() + timeout
+        self.closing = True
+        if not self.thread.running:
+            return
+        with suppress(TimeoutError):  # then the loop is stuck in somebody's function; it is a daemon thread
+            self.thread.call(self._close(min(0.25, timeout / 4)), timeout)
+        if self._workers is not None:
+            self._workers.stop(max(0.0, deadline - monotonic()))
+
+    async def _close(self, patience: float) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        self._empty = asyncio.Event()
+        for driver in list(self.drivers):
+            driver.leave()
+        await self._emptied(patience)
+        for driver in list(self.drivers):
+            driver.abort()
+        await self._emptied(patience)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    async def _emptied(self, patience: float) -> None:
+        if self.drivers and self._empty is not None:
+            self._empty.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), patience)
+
+    # ------------------------------------------------------------ timeouts
+
+    def _schedule(self, wanted: float) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._interval = min(_SLOWEST, max(_FASTEST, wanted))
+        self._sweep = self.loop.call_later(self._interval, self._swept)
+
+    def _swept(self) -> None:
+        self._sweep = None
+        if not self.drivers:
+            self._interval = _SLOWEST
+            return
+        now = self.loop.time()
+        for driver in list(self.drivers):
+            driver.swept(now)
+        self._schedule(min((driver.machine.timeout for driver in self.drivers), default=_SLOWEST) / 4)
+
+    # ------------------------------------------------------------ watchers
+
+    def watch(self, driver: "Driver", before: Sequence[int], mailboxes: Sequence[int]) -> None:
+        """The driver, which watched these before, is woken at hints on those from now on."""
+        for mailbox in before:
+            if (drivers := self._watched.get(mailbox)) is not None:
+                drivers.discard(driver)
+                if not drivers:
+                    del self._watched[mailbox]
+        for mailbox in mailboxes:
+            self._watched.setdefault(mailbox, set()).add(driver)
+
+    def hint(self, hint: Hint) -> None:
+        """Wake who watches one of these mailboxes. From any thread; many hints at once are one wake-up.
+
+        Nobody is woken before this returns: a deliverer's reply does not wait for its readers.
+        """
+        watched = self._watched
+        if not watched or not (hit := [mailbox for mailbox in hint.mailboxes if mailbox in watched]):
+            return
+        with self._hint_lock:
+            first = not self._hinted
+            self._hinted.update(hit)
+        if first:
+            self.thread.post(self._wake)
+
+    def _wake(self) -> None:
+        with self._hint_lock:
+            hinted, self._hinted = self._hinted, set()
+        drivers = {driver for mailbox in hinted for driver in self._watched.get(mailbox, ())}
+        for driver in drivers:
+            driver.hinted()
+
+    # ------------------------------------------------------------ work
+
+    def work(self, function: Callable[..., Any], args: tuple[Any, ...], done: Done) -> None:
+        """Call a function in a worker thread; ``done`` is called there."""
+        if self._workers is None:
+            self._workers = Workers(limits.WORKERS)
+        self._workers.run(function, args, done)
+
+    def context(self, provider: ContextProvider, done: Done) -> None:
+        """Give the context of a provider to ``done``, in the loop thread: at once where it is made already."""
+        if (made := self._contexts.get(provider)) is not None:
+            done(made, None)
+            return
+
+        def keep(context: "ssl.SSLContext | None", error: BaseException | None) -> None:
+            if context is not None:
+                self._contexts[provider] = context
+            done(context, error)
+
+        self.work(provider, (), lambda context, error: self.thread.post(keep, context, error))
+
+    def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], done: Done) -> None:
+        """Run a coroutine in the loop and tell ``done`` its result. Call it in the loop thread.
+
+        ``done`` gets the exception it ended with, also where it was cancelled because the server stops.
+        """
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                done(None, asyncio.CancelledError())
+            elif (error := task.exception()) is not None:
+                done(None, error)
+            else:
+                done(task.result(), None)
+
+        task.add_done_callback(ended)
