@@ -4,10 +4,12 @@ Sizes and offsets count the message as IMAP and POP3 serve it: a bare LF as CRLF
 """
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Final
+from sys import getsizeof
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from .structure import Part
+from . import fields, imapform
+from .parse import Mail
+from .structure import Part, served_size
 
 KINDS: Final = ("size", "structure", "envelope", "body", "bodystructure", "headers", "text", "preview")
 
@@ -22,14 +24,15 @@ class Facts:
         body: the IMAP BODY, encoded: BODYSTRUCTURE without extension data.
         bodystructure: the IMAP BODYSTRUCTURE, encoded.
         headers: header fields as pairs of lower-case name and decoded, unfolded value, in order.
-        text: everything searchable: the decoded bodies of text parts, in lower case.
+        text: everything searchable: the bodies of text parts, those of messages inside included, decoded, HTML as
+            its text, in lower case.
         preview: the beginning of the readable text, at most 200 characters (RFC 8970).
     """
 
     __slots__ = KINDS
 
     size: int | None
-    structure: "Part | None"
+    structure: Part | None
     envelope: bytes | None
     body: bytes | None
     bodystructure: bytes | None
@@ -44,3 +47,65 @@ class Facts:
     def missing(self, kinds: Collection[str]) -> list[str]:
         """The kinds of these that are not known yet."""
         return [kind for kind in kinds if getattr(self, kind) is None]
+
+
+def compute(facts: Facts, raw: bytes, kinds: Collection[str]) -> None:
+    """Fill in the kinds of these that are missing. The tree is kept where another kind needed it.
+
+    It never raises on whatever bytes. Two threads may do it at once: both find the same.
+    """
+    missing = facts.missing(kinds)
+    if not missing:
+        return
+    mail = Mail(raw)
+    if facts.structure is not None:
+        mail.root = facts.structure
+    for kind in missing:
+        if getattr(facts, kind) is None:
+            setattr(facts, kind, _COMPUTE[kind](mail))
+    if facts.structure is None and "root" in mail.__dict__:
+        facts.structure = mail.root
+
+
+def _text(mail: Mail) -> str:
+    return "\n".join(_readable(mail, part) for part in mail.root.walk() if part.type == "text").lower()
+
+
+def _preview(mail: Mail) -> str:
+    return " ".join(mail.plain[:_PREVIEW_SOURCE].split())[:_PREVIEW]
+
+
+def _readable(mail: Mail, part: Part) -> str:
+    text = mail.text_of(part)
+    if part.subtype != "html":
+        return text
+    from .markup import to_text
+
+    return to_text(text)
+
+
+_PREVIEW: Final = 200  # characters (RFC 8970, 3.2)
+_PREVIEW_SOURCE: Final = 4_000  # characters of the text it is made of
+_COMPUTE: Final = {
+    "size": lambda mail: served_size(mail.raw),
+    "structure": lambda mail: mail.root,
+    "envelope": lambda mail: imapform.envelope(mail.fields),
+    "body": lambda mail: imapform.body(mail.data, mail.root),
+    "bodystructure": lambda mail: imapform.bodystructure(mail.data, mail.root),
+    "headers": lambda mail: fields.decoded(mail.fields),
+    "text": _text,
+    "preview": _preview,
+}
+
+
+def weight(facts: Facts) -> int:
+    """About how many octets they take in memory."""
+    octets = 200
+    for value in (facts.envelope, facts.body, facts.bodystructure, facts.text, facts.preview):
+        if value is not None:
+            octets += getsizeof(value)
+    if facts.headers is not None:
+        octets += sum(64 + getsizeof(name) + getsizeof(value) for name, value in facts.headers)
+    if facts.structure is not None:
+        octets += 700 * sum(1 for _ in facts.structure.walk())
+    return octets

@@ -38,12 +38,8 @@ def nstring(value: bytes | None) -> bytes:
 # ---------------------------------------------------------------- ENVELOPE
 
 
-def envelope(data: bytes, root: Part) -> bytes:
-    """The ENVELOPE of a message. Sender and Reply-To are From where they are absent or empty."""
-    return _envelope(fields.split(data, root.header, root.body))
-
-
-def _envelope(found: fields.Fields) -> bytes:
+def envelope(found: fields.Fields) -> bytes:
+    """The ENVELOPE of a message with these fields. Sender and Reply-To are From where they are absent or empty."""
     values: dict[bytes, bytes] = {}
     for name, value in found:
         name = name.lower()
@@ -104,7 +100,7 @@ def _body(data: bytes, part: Part, extended: bool) -> bytes:
     ]  # fmt: skip
     if part.is_message:
         inside = part.children[0]
-        out += envelope(data, inside), _body(data, inside, extended), b"%d" % part.lines
+        out += envelope(fields.split(data, inside.header, inside.body)), _body(data, inside, extended), b"%d" % part.lines
     elif part.type == "text":
         out.append(b"%d" % part.lines)
     if extended:

@@ -321,3 +321,8 @@ def _describe_type(part: Part, value: bytes) -> None:
 def lacks_separator(data: bytes, part: Part) -> bool:
     """Whether no empty line stands between a part's header and its body."""
     return part.end > part.body > part.header and not has_separator(data, part.header, part.body)
+
+
+def header_end(data: bytes) -> int:
+    """Where the body of a served message begins; the rest of it is not looked at."""
+    return _Parser(data).header_end(0, root=True)
