@@ -114,7 +114,7 @@ def check(name: str, value: Any) -> Any:
         raise ConfigError(f"{name} is {_describe(expected)}, not {value!r}")
     if expected == (int | None) and value is not None and not 0 <= value <= 65535:
         raise ConfigError(f"{name} is {_describe(expected)}, not {value!r}")
-    if isinstance(value, int | float) and value < 0:
+    if isinstance(value, int | float) and not value >= 0:  # so NaN does not pass
         raise ConfigError(f"{name} is not negative: {value!r}")
     return value
 

@@ -32,9 +32,9 @@ class Scope:
         closed: whether it was left; mail that arrives for it later is late.
     """
 
-    def __init__(self, name: str, parent: "Scope | None", settings: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, label: str, parent: "Scope | None", settings: Mapping[str, Any]) -> None:
         self.name = name
-        self.label = _label(name)
+        self.label = label
         self.parent = parent
         self.children: list[Scope] = []
         self.refused: deque[Refusal] = deque(maxlen=limits.REFUSALS)
@@ -98,7 +98,7 @@ class Scopes:
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.root = Scope("", None, settings)
+        self.root = Scope("", "", None, settings)
         self.current = self.root
         self._lock = threading.Lock()
         self._by_label: dict[str, Scope] = {}
@@ -108,12 +108,10 @@ class Scopes:
     def open(self, parent: Scope, name: str | None, settings: Mapping[str, Any]) -> Scope:
         """A new scope below ``parent``; a name that is taken gets a number."""
         with self._lock:
-            base = name or f"scope-{len(self._by_name)}"
-            unique, number = base, 1
-            while unique in self._by_name or _label(unique) in self._by_label:
-                number += 1
-                unique = f"{base}-{number}"
-            scope = Scope(unique, parent, settings)
+            number = len(self._by_name)
+            unique = _untaken(name or f"scope-{number}", self._by_name)
+            label = _untaken(_label(unique) or f"scope-{number}", self._by_label)
+            scope = Scope(unique, label, parent, settings)
             parent.children.append(scope)
             self._by_name[unique] = scope
             self._by_label[scope.label] = scope
@@ -150,5 +148,14 @@ class Scopes:
 
 
 def _label(name: str) -> str:
-    """A DNS label out of any text: letters, digits, hyphens, at most 63 (RFC 1035, 2.3.1)."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-")
+    """A DNS label out of any text: letters, digits and hyphens, short enough for a number behind (RFC 1035, 2.3.4)."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-")
+
+
+def _untaken(name: str, taken: Mapping[str, object]) -> str:
+    """The name, with a number behind it where it is taken."""
+    unique, number = name, 1
+    while unique in taken:
+        number += 1
+        unique = f"{name}-{number}"
+    return unique

@@ -153,7 +153,7 @@ class Session:
     @property
     def commands(self) -> Sequence[Command]:
         """The commands kept, each with the reply that followed it."""
-        return parse_commands(self.transcript, self.opened_at)
+        return parse_commands(self.transcript, self.opened_at, tagged=self.protocol == "imap")
 
     def disconnect(self) -> None:
         """End the connection as if the network had failed. Nothing happens when it has ended already."""
@@ -165,15 +165,17 @@ class Session:
         return f"<Session {self.id} {self.protocol} {self.peer[0]}:{self.peer[1]} {state}>"
 
 
-def parse_commands(transcript: str, opened_at: float) -> list[Command]:
-    """The commands in a transcript of the form above."""
+def parse_commands(transcript: str, opened_at: float, *, tagged: bool = False) -> list[Command]:
+    """The commands in a transcript of the form above.
+
+    tagged: a line begins with an IMAP tag; the verb of ``a1 UID FETCH ...`` is FETCH.
+    """
     commands: list[Command] = []
     line, at, replies = "", 0.0, list[str]()
 
     def add() -> None:
-        words = line.split(" ", 2)
-        # an IMAP command begins with its tag
-        verb = words[1] if len(words) > 1 and _looks_tagged(replies, words[0]) else words[0]
+        words = line.split(" ", 3)[1:] if tagged else line.split(" ", 1)
+        verb = (words[1] if words[:1] and words[0].upper() == "UID" and len(words) > 1 else words[0]) if words else ""
         commands.append(
             Command(verb.partition(":")[0].upper(), line, "\n".join(replies), clock.to_datetime(opened_at + at))
         )
@@ -190,7 +192,3 @@ def parse_commands(transcript: str, opened_at: float) -> list[Command]:
     if line:
         add()
     return commands
-
-
-def _looks_tagged(replies: list[str], tag: str) -> bool:
-    return any(reply.startswith(f"{tag} ") for reply in replies)
