@@ -26,8 +26,8 @@ class Address(str):
         self.original = text if original is None else original
         return self
 
-    def __getnewargs__(self) -> tuple[str, str, str]:  # copy and pickle
-        return str(self), self.name, self.original
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:  # copy and pickle
+        return type(self), (str(self), self.name, self.original)
 
     @property
     def local(self) -> str:

@@ -214,7 +214,8 @@ def _addr_spec(words: list[tuple[str, bytes]]) -> tuple[bytes | None, bytes, byt
         local.pop()
     # White space stands around dots in obsolete addresses (RFC 5322, 4.4); elsewhere it ends a name.
     for place in range(len(local) - 1, 0, -1):
-        if local[place][0] == "space" and not (local[place - 1][1].endswith(b".") or local[place + 1][1].startswith(b".")):
+        around_dot = local[place - 1][1].endswith(b".") or local[place + 1][1].startswith(b".")
+        if local[place][0] == "space" and not around_dot:
             name = _phrase(local[:place])
             return name, b"".join(text for kind, text in local[place:] if kind != "space"), domain
     return None, b"".join(text for kind, text in local if kind != "space"), domain

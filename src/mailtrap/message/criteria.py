@@ -7,6 +7,7 @@ expectation when one of its items does.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from .address import Address, normalize
 
 def matches_value(expected: Any, actual: Any) -> bool:
     """Whether one value, or one item of a list-valued attribute, is what was expected."""
-    if isinstance(actual, Sequence) and not isinstance(actual, str | bytes):
+    if isinstance(actual, Sequence | AbstractSet) and not isinstance(actual, str | bytes):
         if isinstance(expected, list | tuple | set | frozenset):
             return _matches_items(expected, list(actual))
         if callable(expected) and not _compares(expected):
@@ -23,7 +24,7 @@ def matches_value(expected: Any, actual: Any) -> bool:
         return any(matches_value(expected, item) for item in actual) or _own_equal(expected, actual)
     if isinstance(expected, re.Pattern):
         return _search(expected, actual)
-    if isinstance(expected, list | set | frozenset) and not isinstance(actual, set | frozenset):
+    if isinstance(expected, list | set | frozenset):
         return any(matches_value(item, actual) for item in expected)
     if isinstance(expected, str):
         return _equal_text(expected, actual)
@@ -42,17 +43,20 @@ def _matches_items(expected: Iterable[Any], actual: list[Any]) -> bool:
 
 
 def _assign(wanted: list[Any], actual: list[Any]) -> bool:
-    """Whether each wanted can have an actual of its own: the plain values first, they fit one thing only."""
-    wanted = sorted(wanted, key=lambda want: not isinstance(want, str))
-    if not wanted:
-        return True
-    first, rest = wanted[0], wanted[1:]
-    for index, item in enumerate(actual):
-        if matches_value(first, item) and _assign(rest, actual[:index] + actual[index + 1 :]):
-            return True
-        if matches_value(first, item) and isinstance(first, str):
-            return False  # equal strings are interchangeable: another choice changes nothing
-    return False
+    """Whether each wanted can have an actual of its own, as many as there are (augmenting paths)."""
+    fits = [[place for place, item in enumerate(actual) if matches_value(want, item)] for want in wanted]
+    taken: dict[int, int] = {}  # place in actual -> place in wanted
+
+    def find(want: int, tried: set[int]) -> bool:
+        for place in fits[want]:
+            if place not in tried:
+                tried.add(place)
+                if place not in taken or find(taken[place], tried):
+                    taken[place] = want
+                    return True
+        return False
+
+    return all(find(want, set()) for want in range(len(wanted)))
 
 
 def _equal_text(expected: str, actual: Any) -> bool:
@@ -77,7 +81,8 @@ def _own_equal(expected: Any, actual: Any) -> bool:
 
 def _compares(expected: Any) -> bool:
     """Whether it brings an ``__eq__`` of its own (``mock.ANY``, dirty-equals)."""
-    return type(expected).__eq__ is not object.__eq__ and not isinstance(expected, str | re.Pattern)
+    own: object = type(expected).__eq__
+    return own is not object.__eq__ and not isinstance(expected, str | re.Pattern)
 
 
 def matches_header(expected: Mapping[str, Any], get_all: Callable[[str], Sequence[str]]) -> bool:

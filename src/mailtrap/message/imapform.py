@@ -10,7 +10,7 @@ from typing import Final
 from . import addresses, fields
 from .structure import Part
 
-_NOT_PLAIN: Final = re.compile(rb'[^\x20-\x21\x23-\x5b\x5d-\x7e]')
+_NOT_PLAIN: Final = re.compile(rb"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _NOT_QUOTABLE: Final = re.compile(rb"[\x00\r\n\x80-\xff]")
 _ENVELOPE_FIELDS: Final = frozenset(
     (b"date", b"subject", b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"in-reply-to", b"message-id")
@@ -100,7 +100,11 @@ def _body(data: bytes, part: Part, extended: bool) -> bytes:
     ]  # fmt: skip
     if part.is_message:
         inside = part.children[0]
-        out += envelope(fields.split(data, inside.header, inside.body)), _body(data, inside, extended), b"%d" % part.lines
+        out += (
+            envelope(fields.split(data, inside.header, inside.body)),
+            _body(data, inside, extended),
+            b"%d" % part.lines,
+        )
     elif part.type == "text":
         out.append(b"%d" % part.lines)
     if extended:

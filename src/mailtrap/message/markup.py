@@ -19,10 +19,51 @@ _RAW: Final = {
 _FAILURES: Final = 20  # tags without a proper end, after which quotes in tags are not trusted any more
 
 _PARAGRAPHS: Final = frozenset(
-    ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "blockquote", "pre", "hr", "address", "article", "aside", "section", "figure", "fieldset"]
+    [
+        "p",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "dl",
+        "table",
+        "blockquote",
+        "pre",
+        "hr",
+        "address",
+        "article",
+        "aside",
+        "section",
+        "figure",
+        "fieldset",
+    ]
 )
 _LINES: Final = frozenset(
-    ["div", "tr", "li", "dt", "dd", "br", "header", "footer", "main", "nav", "form", "caption", "center", "body", "html", "head", "option", "figcaption", "summary"]
+    [
+        "div",
+        "tr",
+        "li",
+        "dt",
+        "dd",
+        "br",
+        "header",
+        "footer",
+        "main",
+        "nav",
+        "form",
+        "caption",
+        "center",
+        "body",
+        "html",
+        "head",
+        "option",
+        "figcaption",
+        "summary",
+    ]
 )
 _CELLS: Final = frozenset(("td", "th"))
 _INVISIBLE: Final = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u2007"

@@ -184,8 +184,8 @@ class Mail:
                     found.append(f"{where}: unknown charset {charset!r}")
             if part.encoding not in _ENCODINGS:
                 found.append(f"{where}: unknown transfer encoding {part.encoding.decode('latin-1')!r}")
-        for part in self.email.walk():
-            found += [f"{part.get_content_type()}: {type(defect).__name__}" for defect in part.defects]
+        for entity in self.email.walk():
+            found += [f"{entity.get_content_type()}: {type(defect).__name__}" for defect in entity.defects]
         return list(dict.fromkeys(found))
 
 
@@ -249,7 +249,8 @@ def parse_email(raw: bytes) -> "EmailMessage":
     """What ``email`` makes of the bytes; it never raises, neither here nor when a header is read."""
     from email.parser import BytesParser
 
-    return BytesParser(policy=_policy()).parsebytes(raw)
+    message: EmailMessage = BytesParser(policy=_policy()).parsebytes(raw)
+    return message
 
 
 # What the standard library's header parser is known to raise on foreign input.
@@ -287,7 +288,7 @@ def _policy() -> Any:
 
     def _unstructured(name: str, value: Any, error: BaseException) -> Any:
         text = "".join(str(value).splitlines())
-        header = plain(name, text)
+        header: Any = plain(name, text)
         header._defects = (InvalidHeaderDefect(f"{name} cannot be read: {error}"),)
         return header
 

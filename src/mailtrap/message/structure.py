@@ -121,7 +121,7 @@ class _Open:
 
 
 class _Parser:
-    """One pass over the lines that begin with ``--``; open parts on a stack, so that outer delimiters end inner parts."""
+    """One pass over the lines that begin with ``--``. Open parts are a stack: outer delimiters end inner parts."""
 
     __slots__ = ("boundaries", "count", "data", "next_blank", "size", "stack")
 
