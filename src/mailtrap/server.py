@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from . import parts as _parts_module
 from .endpoint import Endpoint
@@ -30,6 +30,8 @@ from .waiting import SUBMITTED, Bell, Expected, Mark, Waits
 if TYPE_CHECKING:
     from .delivery.refusal import Refusal
     from .transcript import Session
+
+_T = TypeVar("_T")
 
 
 class MailServer:
@@ -318,6 +320,17 @@ class MailServer:
         __tracebackhide__ = True
         return self._waits.command(command, protocol, user, timeout)
 
+    def wait_until(
+        self, probe: Callable[[], _T | None], *, error: Callable[[float], Exception], timeout: float | None = None
+    ) -> _T:
+        """Wait until a function gives something else than None: it is asked now, and after each change.
+
+        Args:
+            error: gives what is raised when the time is over, from the seconds that were waited.
+        """
+        __tracebackhide__ = True
+        return self._waits.until(probe, timeout, error)
+
     # ------------------------------------------------------------ put in
 
     def add_account(self, address: str, password: str | None = None, *, quota: int | None = None) -> Account:
@@ -467,6 +480,10 @@ class MailServer:
 
     def _copies(self, seq: int) -> Sequence[Copy]:
         return [self._copy(self._mailbox(box), row) for box, row in self._parts.store.copies_of(seq)]
+
+    def _copy_row(self, mailbox: Mailbox, uid: int) -> CopyRow | None:
+        rows = self._parts.store.copies(mailbox._id, [uid])
+        return rows[0] if rows else None
 
     def _mailbox(self, row: MailboxRow) -> Mailbox:
         return Mailbox(self, Account(self, row.account), row)
