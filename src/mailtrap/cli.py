@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from . import __version__, config
-from .errors import MailtrapError
+from .errors import ConfigError, MailtrapError
 from .hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -95,11 +95,11 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         written = tomllib.loads(file.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise config.ConfigError(f"{file} is no TOML: {error}") from error
+        raise ConfigError(f"{file} is no TOML: {error}") from error
     for name in written:
         if name not in _NAMES:
             config.check(name, None)  # says which name is nearest
-            raise config.ConfigError(f"{name} cannot be set in a file")
+            raise ConfigError(f"{name} cannot be set in a file")
     return written
 
 

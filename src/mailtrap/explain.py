@@ -58,7 +58,8 @@ def not_found(
         lines += [f"  {headline(message)}" for message in outside[-NEAREST:]]
     if situation.sessions:
         lines.append(f"{_count(len(situation.sessions), 'connection')} still open:")
-        lines += [f"  {session!r}{' in a transaction' if session.transaction else ''}" for session in situation.sessions]
+        for session in situation.sessions:
+            lines.append(f"  {session!r}{' in a transaction' if session.transaction else ''}")
     if situation.last is not None and not others and (tail := situation.last.transcript.splitlines()):
         lines.append("the newest session ended so:")
         lines += [f"  {line}" for line in tail[-TRANSCRIPT_LINES:]]
@@ -121,7 +122,7 @@ def _actual(message: "Message", name: str, value: Any) -> str:
     if name == "where":
         return "False"
     if name == "header" and isinstance(value, Mapping):
-        return repr({key: list(message.headers.get_all(key)) for key in value})  # type: ignore[attr-defined]
+        return repr({key: list(message.headers.get_all(key)) for key in value})
     actual = getattr(message, name, None)
     text = repr([str(item) for item in actual]) if isinstance(actual, list | tuple) else repr(actual)
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -69,7 +69,7 @@ class Parts:
             self.scopes, self.rules, self.store, self.intake, self.directory, self.plugins, self.report, self.commands,
             boot.hostname,
         )  # fmt: skip
-        self.certificates = Certificates((boot.hostname,), boot.tls_cert, boot.tls_key)
+        self.certificates = Certificates((boot.hostname,), cert_file=boot.tls_cert, key_file=boot.tls_key)
         self.message_of: Callable[[MessageRow], Any] | None = None  # the public message of a row
         self.addresses: dict[str, tuple[str, int]] = {}
         self.http: HTTPServer | None = None
@@ -100,9 +100,11 @@ class Parts:
                 raise MailtrapError("a stopped server does not start again: make a new one")
             sockets = self._bind()
             self._pid = os.getpid()
-            self._loop = LoopThread()
+            self._loop = LoopThread(lambda error: self._report_driver(error, None))
             self._loop.start()
-            self._hub = Hub(self._loop, store_blocking=self.store.blocking, report=self._report_driver)
+            self._hub = Hub(
+                self._loop, report=self._report_driver, store_blocking=self.store.blocking, tls=self.certificates
+            )
             self._unsubscribe = self.store.subscribe_hints(self._hint)
             for name, sock in sockets.items():
                 self.addresses[name] = sock.getsockname()[:2]
@@ -149,7 +151,7 @@ class Parts:
         """What makes a connection's driver: its session is made when the peer is known."""
         protocol = _PROTOCOLS[listener]
         implicit = listener in ("smtps", "pop3s", "imaps")
-        tls = self.certificates.server_context
+        tls = self.certificates if implicit else None
         make = self._machine_maker(listener, protocol, implicit)
         hub = self._hub
         assert hub is not None
@@ -157,17 +159,17 @@ class Parts:
             from .smtp.edge import Edge
 
             handler = self.boot.smtp_handler
-            return lambda: Edge(hub, make, tls, implicit=implicit, handler=handler, hostname=self.boot.hostname)
-        return lambda: Driver(hub, make, tls, implicit=implicit)
+            return lambda: Edge(hub, make, tls, handler=handler, hostname=self.boot.hostname)
+        return lambda: Driver(hub, make, tls)
 
     def _machine_maker(
         self, listener: str, protocol: ProtocolName, implicit: bool
     ) -> Callable[..., Machine]:
         services = self.services
         if protocol in ("smtp", "lmtp"):
-            from .smtp.session import SMTPSession
+            from .smtp.session import Flavour, SMTPSession
 
-            flavour = listener if listener in ("submission", "lmtp") else "smtp"
+            flavour: Flavour = "submission" if listener == "submission" else "lmtp" if listener == "lmtp" else "smtp"
 
             def smtp(peer: tuple[str, int], policy: Any = None) -> Machine:
                 record, scope = self._record(protocol, peer, listener)
@@ -225,12 +227,16 @@ class Parts:
             hub.hint(hint)
         self.bell.ring()
 
+    def _worked(self, result: Any, error: BaseException | None) -> None:  # noqa: ARG002
+        if error is not None:
+            self._report_driver(error, None)
+
     def _in_worker(self, function: Callable[..., None], *args: Any) -> None:
         hub = self._hub
         if hub is None:
             function(*args)  # not started, or stopped: whoever calls is no event loop of ours
         else:
-            hub.in_worker(function, *args)
+            hub.work(function, args, self._worked)
 
 
 def boot_settings(settings: dict[str, Any]) -> tuple[config.Boot, dict[str, Any]]:
