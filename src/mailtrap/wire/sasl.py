@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuthenticationFailed", "BadResponse", "LoginRefused", "SASLError", "Unavailable", "allowed", "authenticate",
-    "check_password", "log_in", "offered",
+    "check_password", "knows_passwords", "log_in", "offered",
 ]  # fmt: skip
 
 ReadLine = Callable[[], Generator[Step, Any, bytes]]
@@ -99,11 +99,8 @@ def offered(
     if not allowed(scope.live, tls):
         return ()
     names = list(_ALWAYS)
-    try:
-        if (yield Call(services.directory.knows_passwords, scope)):
-            names[:0] = _KNOWING
-    except StoreError as error:
-        services.report(error, scope)
+    if (yield from knows_passwords(services, scope)):
+        names[:0] = _KNOWING
     for change in sorted(changes):
         sign, _, name = change.upper().partition("AUTH=")
         if sign == "-" and name in names:
@@ -111,6 +108,15 @@ def offered(
         elif sign == "+" and name in MECHANISMS and name not in names:
             names.append(name)
     return tuple(names)
+
+
+def knows_passwords(services: "Services", scope: "Scope") -> Generator[Step, Any, bool]:
+    """Whether mechanisms may be offered for which the server has to know the password: CRAM, SCRAM, APOP."""
+    try:
+        return bool((yield Call(services.directory.knows_passwords, scope)))
+    except StoreError as error:
+        services.report(error, scope)
+        return False
 
 
 def authenticate(
