@@ -8,7 +8,7 @@ from .errors import NoSuchMailbox, StoreError
 from .message.address import Address
 from .message.compose import MailLike, to_bytes
 from .message.model import Copy
-from .store.base import CopyRow, Delivery, Key, MailboxRow, Target
+from .store.base import CopyRow, Delivery, Key, MailboxRow, Status, Target
 
 if TYPE_CHECKING:
     from .server import MailServer
@@ -22,6 +22,11 @@ class Mailbox:
         self._server = server
         self._store = server._parts.store
         self._id = row.id
+
+    @property
+    def server(self) -> "MailServer":
+        """The server, or the scope of it, that it was looked up on."""
+        return self._server
 
     @property
     def row(self) -> MailboxRow:
@@ -57,6 +62,11 @@ class Mailbox:
     def messages(self) -> Sequence[Copy]:
         """All copies in it, whatever their origin, ascending by UID."""
         return [self._copy(row) for row in self._store.copies(self._id)]
+
+    @property
+    def status(self) -> Status:
+        """Its counts now."""
+        return self._store.status(self._id)
 
     def message(self, *, timeout: float | None = None, **criteria: Any) -> Copy:
         """Wait for the one copy that matches.

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from . import config, limits
+from . import clock, config, limits
 from .delivery.accounts import Directory
 from .delivery.intake import Intake
 from .delivery.refusal import Refusal
@@ -47,7 +47,8 @@ class Parts:
     Attributes:
         addresses: listener to host and port, once it is started.
         sessions: the newest session records, oldest first.
-        bell: rings at each commit, refusal and error.
+        bell: rings at each commit, refusal and error, and at the stop.
+        started_at: seconds since the epoch; None before the start.
     """
 
     def __init__(self, boot: config.Boot, live: dict[str, Any]) -> None:
@@ -78,6 +79,7 @@ class Parts:
         self._unsubscribe: Callable[[], None] | None = None
         self._lock = threading.Lock()
         self._pid = 0
+        self.started_at: float | None = None
 
     # ------------------------------------------------------------ life
 
@@ -85,6 +87,11 @@ class Parts:
     def running(self) -> bool:
         """Whether its listeners are bound."""
         return self._hub is not None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ran and does no longer."""
+        return self._hub is None and self.started_at is not None
 
     def start(self, make_app: Callable[[], Any]) -> None:
         """Bind every listener in the calling thread, then serve.
@@ -100,6 +107,7 @@ class Parts:
                 raise MailtrapError("a stopped server does not start again: make a new one")
             sockets = self._bind()
             self._pid = os.getpid()
+            self.started_at = clock.now()
             self._loop = LoopThread(lambda error: self._report_driver(error, None))
             self._loop.start()
             self._hub = Hub(
@@ -118,6 +126,7 @@ class Parts:
         """End every connection, close every socket and the store. Bounded in time; a second call does nothing."""
         with self._lock:
             hub, self._hub = self._hub, None
+            self.bell.ring()  # event streams end before their connections do
             if self.http is not None:
                 self.http.stop()
                 self.http = None

@@ -13,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from . import clock
 from . import parts as _parts_module
+from .config import BOOT, LIVE
 from .endpoint import Endpoint
 from .errors import MailtrapError, NoSuchAccount
 from .explain import Situation
@@ -24,7 +26,7 @@ from .message.envelope import Envelope
 from .message.model import Copy, Message
 from .parts import LISTENERS, Parts
 from .scopes import Scope
-from .store.base import ALL, CopyRow, Key, MailboxRow, MessageRow
+from .store.base import ALL, INBOX, CopyRow, FlagMode, Key, MailboxRow, MessageRow
 from .waiting import SUBMITTED, Bell, Expected, Mark, Waits
 
 if TYPE_CHECKING:
@@ -347,8 +349,7 @@ class MailServer:
     def address(self, local: str = "user") -> Address:
         """An address of this scope's own domain; asked again for the same local part it gives another."""
         number = next(self._locals.setdefault(local, itertools.count(1)))
-        domain = self._scope.domain or self._parts.boot.hostname
-        return Address(f"{local if number == 1 else f'{local}-{number}'}@{domain}")
+        return Address(f"{local if number == 1 else f'{local}-{number}'}@{self.domain}")
 
     def deliver(
         self, mail: MailLike, *, recipients: str | Sequence[str], mail_from: str = "", mailbox: str = "INBOX",
@@ -372,6 +373,34 @@ class MailServer:
             internal_date=None if internal_date is None else internal_date.timestamp(),
         )  # fmt: skip
         row = self._parts.store.message(receipt.seq)
+        assert row is not None
+        return self._message(row)
+
+    def send(
+        self, mail: MailLike, *, recipients: str | Sequence[str], mail_from: str = "", peer: tuple[str, int] = ("", 0)
+    ) -> Message:
+        """Submit a mail as the HTTP API does: hooks, routing, limits and refusals as over SMTP; its origin is ``http``.
+
+        Args:
+            peer: who sent it, for the record of the connection.
+
+        Raises:
+            Posted: it was refused; ``reply`` is what an SMTP client would have been told.
+        """
+        from .delivery.posting import post
+        from .transcript import Session
+
+        names = [recipients] if isinstance(recipients, str) else list(recipients)
+        session = Session("http", peer, "http", scope=self._scope.name)
+        self._parts.sessions.append(session)
+        try:
+            receipts = post(
+                self._parts.intake, session, self._scope, to_bytes(mail), Address(mail_from),
+                [Address(name) for name in names],
+            )  # fmt: skip
+        finally:
+            session.close()
+        row = self._parts.store.message(receipts[0].seq)
         assert row is not None
         return self._message(row)
 
@@ -444,11 +473,12 @@ class MailServer:
         return None if row is None else self._message(row)
 
     def page(
-        self, *, limit: int | None = None, before: int | None = None, after: int = 0, all_scopes: bool = False
-    ) -> Sequence[Message]:
-        """Messages of every origin, newest first, by their ``seq``."""
+        self, *, limit: int | None = None, before: int | None = None, after: int = 0, all_scopes: bool = False,
+        newest_first: bool = True,
+    ) -> Sequence[Message]:  # fmt: skip
+        """Messages of every origin with ``after < seq < before``, in the order of ``seq``."""
         scope = None if all_scopes else self._scope.name
-        rows = self._parts.store.messages(scope, after=after, before=before, limit=limit, newest_first=True)
+        rows = self._parts.store.messages(scope, after=after, before=before, limit=limit, newest_first=newest_first)
         return [self._message(row) for row in rows]
 
     def delete(self, messages: Iterable[Message]) -> int:
@@ -458,6 +488,75 @@ class MailServer:
     def record(self) -> Mailbox:
         """The INBOX of the account ``all``: the record of this scope's messages, with read state and tags as flags."""
         return Account(self, Key(self._scope.name, ALL)).mailbox()
+
+    def record_flags(self, messages: Iterable[Message]) -> dict[int, frozenset[str]]:
+        """Read state and tags of messages of whatever scopes, by ``seq``; those hidden in the record are not in it."""
+        found: dict[int, frozenset[str]] = {}
+        for box, uids in self._records(messages):
+            found.update((row.uid, row.flags) for row in self._parts.store.copies(box.id, uids))
+        return found
+
+    def set_record_flags(
+        self, messages: Iterable[Message], flags: Iterable[str], mode: FlagMode = "add"
+    ) -> None:
+        """Change read state (``"\\Seen"``) or tags of messages of whatever scopes, in the record of each."""
+        names = list(flags)
+        for box, uids in self._records(messages):
+            self._parts.store.set_flags(box.id, uids, names, mode)
+
+    def _records(self, messages: Iterable[Message]) -> Iterator[tuple[MailboxRow, list[int]]]:
+        uids: dict[str, list[int]] = {}
+        for message in messages:
+            uids.setdefault(message.scope, []).append(message.seq)
+        for scope, seqs in uids.items():
+            box = self._parts.store.mailbox(Key(scope, ALL), INBOX)
+            if box is not None:
+                yield box, seqs
+
+    def mailbox_by_id(self, id: int) -> Mailbox:  # noqa: A002
+        """A mailbox of whatever scope and account.
+
+        Raises:
+            NoSuchMailbox: there is none of that number.
+        """
+        return self._mailbox(self._parts.store.mailbox_row(id))
+
+    def view(self, name: str | None = None) -> "MailServer | None":
+        """The scope of a name, open or closed; None when there is none. Without a name: the one that is current."""
+        scopes = self._parts.scopes
+        scope = scopes.current if name is None else scopes.named(name)
+        if scope is None or scope is self._scope:
+            return self if scope is not None else None
+        view = MailServer.__new__(MailServer)
+        view._adopt(self._parts, scope)
+        return view
+
+    @property
+    def bell(self) -> Bell:
+        """Rings at each commit, refusal and error of the whole server, and when it stops."""
+        return self._parts.bell
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ran and does no longer."""
+        return self._parts.stopped
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When it was started, aware, UTC; None before."""
+        started = self._parts.started_at
+        return None if started is None else clock.to_datetime(started)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Boot settings, and the live ones that hold in this scope now, by name."""
+        boot, live = self._parts.boot, self._scope.live
+        return {name: getattr(boot if name in BOOT else live, name) for name in (*BOOT, *LIVE)}
+
+    @property
+    def domain(self) -> str:
+        """The mail domain of this scope's addresses: ``<scope>.test``, or the server's name for its first scope."""
+        return self._scope.domain or self._parts.boot.hostname
 
     @property
     def scopes(self) -> Sequence[str]:

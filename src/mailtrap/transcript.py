@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from . import clock, limits
 
-ProtocolName = Literal["smtp", "lmtp", "pop3", "imap"]
+ProtocolName = Literal["smtp", "lmtp", "pop3", "imap", "http"]
 _numbers: Final = count(1)
 
 

@@ -1,17 +1,22 @@
 """What was turned away is kept too: waits explain themselves from it."""
 
 from datetime import datetime
+from itertools import count
+from typing import Final
 
 from .. import clock, limits
 from ..message.envelope import Envelope
 from ..transcript import Session
 from ..wire.reply import Reply
 
+_numbers: Final = count(1)
+
 
 class Refusal:
     """A connection, command or mail that was turned away.
 
     Attributes:
+        id: tells it from others of this process; sorts by time.
         stage: the command it was turned away at: ``CONNECT MAIL RCPT DATA APPEND`` ..., ``AUTH`` and ``LOGIN`` too.
         reply: as the client got it.
         envelope: as far as it had come; at RCPT the refused recipient is its last.
@@ -20,7 +25,7 @@ class Refusal:
         scope: the name of the scope it belongs to.
     """
 
-    __slots__ = ("_at", "envelope", "raw", "reply", "scope", "session", "size", "stage")
+    __slots__ = ("_at", "envelope", "id", "raw", "reply", "scope", "session", "size", "stage")
 
     def __init__(
         self, stage: str, reply: Reply | str, envelope: Envelope, session: Session, *, scope: str = "",
@@ -34,6 +39,7 @@ class Refusal:
         self.session = session
         self.scope = scope
         self._at = clock.now()
+        self.id: str = f"{int(self._at * 1000):011x}-{next(_numbers):x}"
 
     @property
     def at(self) -> datetime:
