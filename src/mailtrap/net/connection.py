@@ -119,7 +119,8 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self._transport_full = False
         self._heard = True
-        self._drained()
+        # Not at once: a transport of asyncio that is closed inside this callback loses its connection twice.
+        self.hub.loop.call_soon(self._drained)
 
     def connection_lost(self, _exc: BaseException | None) -> None:
         self._ending = self._gone = True
@@ -178,7 +179,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _drained(self) -> None:
         """Something left: go on with what waits for it."""
-        if self._full:
+        if self._full or self._gone:
             return
         self._choked = False
         if self._chunks:
@@ -252,8 +253,7 @@ class Connection(asyncio.BufferedProtocol):
         self._wire_out()
         if not self._ending:
             self._move()
-        if not self._gone:
-            self._drained()
+        self._drained()
 
     def _stop_pipe_timer(self) -> None:
         if self._pipe_timer is not None:

@@ -27,7 +27,8 @@ def bind(name: str, host: str, port: int) -> socket.socket:
     """
     family, address = _resolve(name, host, port)
     try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        # The protocol is named: asyncio switches Nagle's algorithm off only where it is.
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise ConfigError(f"{name} cannot listen on {host}: {error.strerror or error}") from error
     try:
