@@ -47,8 +47,8 @@ class Session:
     """The record of one connection. Written by its session alone, read from any thread."""
 
     __slots__ = (
-        "__weakref__", "_blobs", "_disconnect", "_elided", "_log", "_log_size", "closed_at", "helo", "id",
-        "_ended", "listener", "mechanism", "open", "opened_at", "peer", "protocol", "scope", "tls", "transaction",
+        "__weakref__", "_blobs", "_disconnect", "_elided", "_ended", "_log", "_log_size", "closed_at", "helo",
+        "id", "listener", "mechanism", "open", "opened_at", "peer", "protocol", "scope", "tls", "transaction",
         "user",
     )  # fmt: skip
 
@@ -97,7 +97,7 @@ class Session:
     def reply(self, text: bytes) -> None:
         """The server answered this: one line or several, with or without the last line end."""
         for line in text.splitlines():
-            self._add(b"S %b\n" % line[: limits.LINE_LOG])
+            self._add(b"S %b\n" % (line if len(line) <= limits.LINE_LOG else line[: limits.LINE_LOG]))
 
     def note(self, text: bytes) -> None:
         """Something that is not a line of the conversation: a body and its size, TLS, a fault."""
@@ -135,9 +135,13 @@ class Session:
             function()
 
     def _add(self, line: bytes) -> None:
-        # A log over its limit keeps its beginning and its newest lines: the middle goes.
-        self._log_size += len(line)
         self._log.append(line)
+        self._log_size += len(line)
+        if self._log_size > limits.TRANSACTION_LOG:
+            self._elide()
+
+    def _elide(self) -> None:
+        # A log over its limit keeps its beginning and its newest lines: the middle goes.
         while self._log_size > limits.TRANSACTION_LOG and len(self._log) > 2:
             gone = self._log.pop(len(self._log) // 2)
             self._log_size -= len(gone)

@@ -41,7 +41,7 @@ class Content(NamedTuple):
 # ---------------------------------------------------------------- DATA
 
 
-def data(session: "SMTPSession", argument: str) -> CommandSteps:
+def data(session: "SMTPSession", argument: str) -> Reply | CommandSteps:
     """DATA (RFC 5321, 4.1.1.4)."""
     transaction = session.transaction
     if transaction is None:
@@ -54,9 +54,12 @@ def data(session: "SMTPSession", argument: str) -> CommandSteps:
         return replies.NO_VALID_RECIPIENTS if transaction.refused else replies.NO_RECIPIENTS
     if transaction.binary:
         return replies.BINARY_NEEDS_BDAT
+    return _data(session, transaction)
+
+
+def _data(session: "SMTPSession", transaction: Transaction) -> CommandSteps:
     yield session.say(replies.START_MAIL)
-    limit = transaction.scope.live.max_message_size
-    content = yield from read_message(session, limit)
+    content = yield from read_message(session, transaction.scope.live.max_message_size)
     session.record.note(b"%d octets of message" % content.size)
     return (yield from _finish(session, transaction, content, "DATA"))
 
@@ -214,42 +217,39 @@ def _finish(session: "SMTPSession", transaction: Transaction, content: Content, 
     The reply is noted before the transcript is cut, so that the mail's own transcript has it; where it turns out to
     be another, that is noted behind it.
     """
-    session.transaction = None
-    session.at_hand = envelope = transaction.envelope()
-    copies = len(envelope.recipients) if session.flavour == "lmtp" else 1  # RFC 2033, 4.2
-    reply = _flaw(transaction, content)
-    verdict: Verdict | None = None
-    if reply is None and session.rules.active:
-        # The end of the data is a command of its own for the rules: what was read is not kept.
-        reply = yield from session.overruled(".")
-    if reply is None and (policy := session.policy) is not None and "DATA" in policy.hooks:
-        verdict = yield Later(policy.ask, "DATA", (content.raw, envelope))
-        if verdict is not None:
-            envelope = verdict.envelope or envelope
-            if verdict.reply is not None and not verdict.reply.positive:
-                reply = verdict.reply
     record = session.record
-    if reply is not None:
-        if not reply.positive and not session.recorded:
-            session.refuse(verb, reply, envelope=envelope, raw=content.raw, size=content.size)
-        said = b""
-    else:
-        reply = KEPT if verdict is None or verdict.reply is None else verdict.reply
-        said = session.spoken(reply) * copies
-        record.reply(said)
-        outcome: Outcome = yield Later(
-            session.services.intake.submit,
-            Incoming(
+    envelope = transaction.envelope()
+    copies = len(envelope.recipients) if session.flavour == "lmtp" else 1  # RFC 2033, 4.2
+    said = b""
+    try:
+        reply: Reply | None = _flaw(transaction, content)
+        if reply is None and session.rules.active:
+            # The end of the data is a command of its own for the rules: what was read is not kept.
+            reply = yield from session.overruled(".")
+        accepted = KEPT
+        if reply is None and (policy := session.policy) is not None and "DATA" in policy.hooks:
+            verdict: Verdict = yield Later(policy.ask, "DATA", (content.raw, envelope))
+            envelope = verdict.envelope or envelope
+            if verdict.reply is not None and verdict.reply.positive:
+                accepted = verdict.reply
+            else:
+                reply = verdict.reply
+        if reply is None:
+            said = session.spoken(accepted) * copies
+            record.reply(said)
+            mail = Incoming(
                 record, transaction.scope, "lmtp" if session.flavour == "lmtp" else "smtp", envelope, content.raw,
                 record.cut(),
-            ),
-        )  # fmt: skip
-        if outcome.reply is not KEPT:
-            reply = outcome.reply
+            )  # fmt: skip
+            outcome: Outcome = yield Later(session.services.intake.submit, mail)
+            reply = accepted if outcome.reply is KEPT else outcome.reply
+        elif not reply.positive and not session.recorded:
+            session.refuse(verb, reply, envelope=envelope, raw=content.raw, size=content.size)
+    finally:
+        session.at_hand = envelope  # for the refusal of what failed
+        session.end_transaction()
     if session.rules.active:
-        answer = yield from session.ask("reply", verb, **session.facts)
-        if answer is not None:
-            reply = replies.of_rule(answer)
+        reply = (yield from session.conclude("reply", verb)) or reply
     output = session.spoken(reply) * copies
     if not said:
         record.reply(output)
@@ -257,7 +257,7 @@ def _finish(session: "SMTPSession", transaction: Transaction, content: Content, 
         record.note(b"but the client was told: " + output.rstrip())
     yield output
     if session.rules.active:
-        yield from session.ask("after", verb, **session.facts)
+        yield from session.conclude("after", verb)
     return None
 
 

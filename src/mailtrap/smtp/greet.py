@@ -40,7 +40,7 @@ def helo(session: "SMTPSession", name: str) -> CommandSteps:
         return replies.NOT_LHLO
     if not _is_name(name):
         return _HELO_SYNTAX
-    session.transaction = None
+    session.end_transaction()
     policy = session.policy
     if policy is not None and "HELO" in policy.hooks:
         reply: Reply | None = yield Later(policy.ask, "HELO", (name,))
@@ -57,7 +57,7 @@ def _extended(session: "SMTPSession", name: str, syntax: Reply) -> CommandSteps:
     if not _is_name(name):
         return syntax
     # as RSET (RFC 5321, 4.1.4); what is offered is the current scope's
-    session.transaction = None
+    session.end_transaction()
     session.scope = session.services.scopes.current
     offer = extensions.offer(session.live)
     session.mechanisms = ()

@@ -26,7 +26,9 @@ from .policy import Policy
 from .transaction import Transaction
 
 Flavour = Literal["smtp", "submission", "lmtp"]
-Handler = Callable[["SMTPSession", str], Generator[Step, Any, Reply | None]]
+CommandSteps = Generator[Step, Any, Reply | None]
+Outcome = Reply | CommandSteps | None  # the reply, or the steps to it; None: it was said already
+Handler = Callable[["SMTPSession", str], Outcome]
 
 
 class Command(NamedTuple):
@@ -34,7 +36,7 @@ class Command(NamedTuple):
 
     Attributes:
         verb: upper case.
-        run: carries it out; its value is the reply, None when it was said already.
+        run: carries it out.
         syntax: for HELP.
         turns_away: a negative reply to it is a refusal and is recorded.
         asks: it asks the rules itself before it is carried out, for it knows what they can match.
@@ -71,11 +73,9 @@ COMMANDS: Final = {
 }
 
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) ")
-_TLS_HANDSHAKE: Final = 0x16  # the first octet of a TLS record with a ClientHello (RFC 8446, 5.1)
+_TLS_HANDSHAKE: Final = b"\x16"  # the first octet of a TLS record with a ClientHello (RFC 8446, 5.1)
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CREDENTIALS: Final = re.compile(rb"\s*(AUTH(?:\s+[\w-]+)?)\s+\S", re.IGNORECASE)
-_LF: Final = 10
-_CR: Final = 13
 _BEHIND_VERB: Final = frozenset({b" ", b"\t", b""})
 
 
@@ -125,7 +125,6 @@ class SMTPSession(Machine):
         self.at_hand: Envelope | None = None  # what a refusal is recorded with, where it is not the transaction's
         self.recorded = False  # the command's refusal is recorded already
         self.tls_refused = False  # the policy did not like the client's TLS
-        self._first = True  # nothing was understood yet
         self._silent = False  # after a failed AUTH what is unknown may be its responses
         self.timeout = scope.live.smtp_timeout
 
@@ -138,89 +137,126 @@ class SMTPSession(Machine):
     def run(self) -> Steps:
         """The conversation."""
         greeting = Reply(220, None, f"{self.services.hostname} {'LMTP' if self.flavour == 'lmtp' else 'ESMTP'} ready")
-        if self.rules.active and (answer := (yield from self.ask("before", "CONNECT"))) is not None:
-            greeting = replies.of_rule(answer)
-            self.ending = not greeting.positive
+        if self.rules.active:
+            greeting = (yield from self.overruled("CONNECT")) or greeting
         yield self.say(greeting)
-        if self.ending:
+        if not greeting.positive:
             self.refuse("CONNECT", greeting)
             return
         try:
-            yield from self._commands()
+            if (yield from self._is_ours()):
+                yield from self._commands()
         except InputEnded:
             if self.transaction is not None:
                 self.record.note(b"the client was gone before the end of its mail")
 
     # ------------------------------------------------------------ the loop
 
-    def _commands(self) -> Steps:
-        record = self.record
-        services = self.services
-        rules = self.rules
-        unknown = 0
+    def _is_ours(self) -> Generator[Step, Any, bool]:
+        """Whether the first line may be SMTP: it is neither HTTP nor TLS."""
+        buffer = self.buffer
+        while True:
+            tls = buffer[:1] == _TLS_HANDSHAKE
+            if tls or b"\n" in buffer or len(buffer) > limits.SMTP_LINE_END or self.eof:
+                break
+            yield NEED_DATA
+        if not tls and _HTTP.match(buffer) is None:
+            return True
+        text = f"another protocol: {'TLS' if tls else 'HTTP'} from the first octet"
+        self.record.note(text.encode())
+        self.refuse("CONNECT", text)
+        return False
+
+    def _commands(self) -> Steps:  # noqa: C901  one loop, for speed
+        buffer, record, rules, scopes = self.buffer, self.record, self.rules, self.services.scopes
+        commands = self.services.commands
+        searched = unknown = 0
         while not self.ending:
-            line = yield from self._read_line()
+            end = buffer.find(b"\n", searched)
+            if end < 0 and len(buffer) <= limits.SMTP_LINE_END:
+                if self.eof:
+                    return
+                searched = len(buffer)
+                yield NEED_DATA
+                continue
+            searched = 0
+            if not 0 <= end < limits.SMTP_LINE:
+                yield self._too_long(end)
+                continue
+            line = bytes(buffer[:end]).removesuffix(b"\r")
+            del buffer[: end + 1]
             if self.transaction is None:
-                self.scope = services.scopes.current
+                self.scope = scopes.current
             command = find_command(line)
             if command is None:
                 unknown += 1
-                self._log_unknown(line)
-                self.ending = unknown == limits.UNKNOWN_COMMANDS
-                yield self.say(replies.TOO_MANY_UNKNOWN if self.ending else replies.UNKNOWN)
+                yield self._unknown(line, unknown)
                 continue
             unknown = 0
             verb = command.verb
             if verb == "MAIL" and self.transaction is None:
                 record.cut()  # what was said before is no part of this mail's transcript
             argument = self._argument(verb, line)
-            if services.commands.listening:
-                services.commands.heard(record, verb)
+            if commands.listening:
+                commands.heard(record, verb)
             if isinstance(argument, Reply):
                 reply: Reply | None = argument
             else:
-                reply = yield from self._carry_out(command, argument)
-            self._silent = verb == "AUTH" and reply is not None and not reply.positive
-            if reply is not None:
-                if rules.active and (answer := (yield from self.ask("reply", verb, **self.facts))) is not None:
-                    reply = replies.of_rule(answer)
-                yield self.say(reply)
                 if rules.active:
-                    yield from self.ask("after", verb, **self.facts)
-
-    def _read_line(self) -> Generator[Step, Any, bytes]:
-        """The next line without its end: CRLF, or LF alone.
-
-        Raises:
-            InputEnded: there is none, or this is not our protocol.
-        """
-        buffer = self.buffer
-        searched = 0
-        while True:
-            end = buffer.find(_LF, searched)
-            if self._first and buffer and (buffer[0] == _TLS_HANDSHAKE or (end > 0 and _HTTP.match(buffer))):
-                text = "the first octets are another protocol's"
-                self.record.note(text.encode())
-                self.refuse("CONNECT", text)
-                raise InputEnded
-            if end < 0 and len(buffer) <= limits.SMTP_LINE_END:
-                searched = len(buffer)
-                if self.eof:
-                    raise InputEnded
-                yield NEED_DATA
+                    self.facts = self._transaction_facts()
+                try:
+                    outcome = self._begin(command, argument)
+                    reply = outcome if outcome is None or isinstance(outcome, Reply) else (yield from outcome)
+                except (Disconnected, InputEnded):
+                    raise
+                except Exception as error:  # noqa: BLE001  one command's failure must not end the conversation
+                    reply = yield from self._failed(error)
+                if reply is not None and not reply.positive and command.turns_away and not self.recorded:
+                    self.refuse(verb, reply)
+                if self.at_hand is not None or self.recorded:
+                    self.at_hand, self.recorded = None, False
+            if reply is None:
                 continue
-            self._first = False
-            if 0 <= end < limits.SMTP_LINE:
-                line = bytes(buffer[: end - 1 if end and buffer[end - 1] == _CR else end])
-                del buffer[: end + 1]
-                return line
-            self.record.note(b"a line over the limit")
-            if end < 0 or end > limits.SMTP_LINE_END:
-                yield self.say(replies.ENDLESS_LINE)
-                raise InputEnded
-            del buffer[: end + 1]
-            searched = 0
-            yield self.say(replies.LINE_TOO_LONG)
+            self._silent = verb == "AUTH" and not reply.positive
+            if rules.active:
+                reply = (yield from self.conclude("reply", verb)) or reply
+            yield self.say(reply)
+            if rules.active:
+                yield from self.conclude("after", verb)
+
+    def _begin(self, command: Command, argument: str) -> Outcome:
+        """Carry out one command, or begin to."""
+        if self.scope.live.starttls == "required" and not self.secure and not command.before_tls:
+            return replies.TLS_FIRST
+        if self.tls_refused and command.verb != "QUIT":
+            return replies.TLS_POOR
+        if self.rules.active and not command.asks:
+            return self._overruled_or(command, argument)
+        return command.run(self, argument)
+
+    def _overruled_or(self, command: Command, argument: str) -> CommandSteps:
+        reply = yield from self.overruled(command.verb)
+        if reply is not None:
+            return reply
+        outcome = command.run(self, argument)
+        return outcome if outcome is None or isinstance(outcome, Reply) else (yield from outcome)
+
+    def _too_long(self, end: int) -> bytes:
+        """A line that is over the limit, up to its end where it has one (RFC 5321, 4.5.3.1.9)."""
+        self.record.note(b"a line over the limit")
+        self.ending = not 0 <= end <= limits.SMTP_LINE_END
+        del self.buffer[: end + 1]
+        return self.say(replies.ENDLESS_LINE if self.ending else replies.LINE_TOO_LONG)
+
+    def _unknown(self, line: bytes, number: int) -> bytes:
+        """What is no command; it may be a password all the same."""
+        if self._silent:
+            line = b"***"
+        elif _CREDENTIALS.match(line) is not None:
+            line = redacted(line)
+        self.record.command(_CONTROLS.sub("?", line.decode("utf-8", "replace")).encode())
+        self.ending = number == limits.UNKNOWN_COMMANDS
+        return self.say(replies.TOO_MANY_UNKNOWN if self.ending else replies.UNKNOWN)
 
     def _argument(self, verb: str, line: bytes) -> str | Reply:
         """What stands behind the verb; or the reply to a line that is no text. The line goes into the record."""
@@ -235,30 +271,6 @@ class SMTPSession(Machine):
         self.record.command(redacted(line) if verb == "AUTH" else line)
         return text[len(verb) + 1 :].rstrip()  # trailing white space is tolerated (RFC 5321, 4.1.1)
 
-    def _carry_out(self, command: Command, argument: str) -> Generator[Step, Any, Reply | None]:
-        """One command; its reply, None where it has been said."""
-        self.facts = {}
-        self.at_hand, self.recorded = None, False
-        try:
-            reply: Reply | None = None
-            if self.scope.live.starttls == "required" and not self.secure and not command.before_tls:
-                reply = replies.TLS_FIRST
-            elif self.tls_refused and command.verb != "QUIT":
-                reply = replies.TLS_POOR
-            elif self.rules.active:
-                self.facts = self.transaction_facts()
-                if not command.asks:
-                    reply = yield from self.overruled(command.verb)
-            if reply is None:
-                reply = yield from command.run(self, argument)
-        except (Disconnected, InputEnded):
-            raise
-        except Exception as error:  # noqa: BLE001  one command's failure must not end the conversation
-            reply = yield from self._failed(error)
-        if reply is not None and reply.code >= 400 and command.turns_away and not self.recorded:
-            self.refuse(command.verb, reply)
-        return reply
-
     def _failed(self, error: Exception) -> Generator[Step, Any, Reply]:
         policy = self.policy
         if policy is not None and "EXCEPTION" in policy.hooks:
@@ -271,14 +283,6 @@ class SMTPSession(Machine):
         self.services.report(error, self.scope)
         return replies.FAILED
 
-    def _log_unknown(self, line: bytes) -> None:
-        """What is not understood may be a password all the same."""
-        if self._silent:
-            line = b"***"
-        elif _CREDENTIALS.match(line) is not None:
-            line = redacted(line)
-        self.record.command(_CONTROLS.sub("?", line.decode("utf-8", "replace")).encode())
-
     # ------------------------------------------------------------ for the commands
 
     @property
@@ -288,30 +292,52 @@ class SMTPSession(Machine):
 
     def say(self, reply: Reply) -> bytes:
         """Note a reply in the record; returns what to send."""
-        text = reply.encoded if self._enhanced() else reply.plain
+        text = self.spoken(reply)
         self.record.reply(text)
         return text
 
     def spoken(self, reply: Reply) -> bytes:
         """A reply as it is sent to this client."""
-        return reply.encoded if self._enhanced() else reply.plain
-
-    def _enhanced(self) -> bool:
-        changes = self.scope.live.smtp_extensions
-        return not changes or "ENHANCEDSTATUSCODES" in extensions.offer(self.scope.live).keywords
+        live = self.scope.live
+        if live.smtp_extensions and "ENHANCEDSTATUSCODES" not in extensions.offer(live).keywords:
+            return reply.plain
+        return reply.encoded
 
     def overruled(self, verb: str, **facts: Any) -> Generator[Step, Any, Reply | None]:
         """Ask the rules whether a command is to be carried out; a reply says no. Only where rules are active."""
         self.facts.update(facts)
-        answer = yield from self.ask("before", verb, **self.facts)
+        return (yield from self._asked("before", verb))
+
+    def _asked(self, stage: str, verb: str) -> Generator[Step, Any, Reply | None]:
+        answer = yield from self.ask(stage, verb, **self.facts)
         return None if answer is None else replies.of_rule(answer)
 
-    def transaction_facts(self) -> dict[str, Any]:
-        """What rules can match in the open transaction."""
+    def conclude(self, stage: Literal["reply", "after"], verb: str) -> Generator[Step, Any, Reply | None]:
+        """Ask the rules about a command that was carried out; a reply takes the place of its own."""
+        try:
+            return (yield from self._asked(stage, verb))
+        except Disconnected:
+            raise
+        except Exception as error:  # noqa: BLE001  a rule may raise anything, as a bug would
+            self.services.report(error, self.scope)
+            return replies.FAILED
+
+    def _transaction_facts(self) -> dict[str, Any]:
         transaction = self.transaction
         if transaction is None:
             return {}
         return {"sender": transaction.mail_from, "recipient": tuple(transaction.recipients)}
+
+    def open_transaction(self, transaction: Transaction) -> None:
+        """MAIL was accepted."""
+        self.transaction = transaction
+        self.record.begin_transaction()
+
+    def end_transaction(self) -> None:
+        """It is over, or there was none."""
+        if self.transaction is not None:
+            self.transaction = None
+            self.record.end_transaction()
 
     def refuse(
         self, stage: str, reply: Reply | str, *, envelope: Envelope | None = None, raw: bytes | None = None,
@@ -332,7 +358,7 @@ class SMTPSession(Machine):
         self.helo = None
         self.extended = False
         self.user = None
-        self.transaction = None
+        self.end_transaction()
         self.mechanisms = ()
         self.record.helo = self.record.user = self.record.mechanism = None
 

@@ -10,16 +10,22 @@ class Reply:
         code: 200 to 599 (RFC 5321, 4.2.1).
         enhanced: ``"2.1.0"`` (RFC 3463); None for the replies that have none: the greeting and those to EHLO and HELO.
         lines: at least one; control characters are replaced, so that no text can forge a reply.
+
+    Attributes:
+        encoded: as it is sent, with the enhanced status code on each line (RFC 2034, 4).
+        plain: as it is sent where ENHANCEDSTATUSCODES is not offered.
+        positive: whether it says yes or go on (2xx, 3xx).
     """
 
-    __slots__ = ("_encoded", "_plain", "code", "enhanced", "lines")
+    __slots__ = ("code", "encoded", "enhanced", "lines", "plain", "positive")
 
     def __init__(self, code: int, enhanced: str | None, *lines: str) -> None:
         self.code: Final = code
         self.enhanced: Final = enhanced
         self.lines: Final = tuple(_one_line(line) for line in lines or ("",))
-        self._encoded = self._encode(enhanced)
-        self._plain = self._encoded if enhanced is None else self._encode(None)
+        self.positive: Final = code < 400
+        self.encoded: Final = self._encode(enhanced)
+        self.plain: Final = self.encoded if enhanced is None else self._encode(None)
 
     @classmethod
     def parse(cls, code: int, text: str) -> "Reply":
@@ -29,21 +35,6 @@ class Reply:
         if len(parts) == 3 and all(part.isascii() and part.isdigit() and len(part) <= 3 for part in parts):
             return cls(code, first, rest)
         return cls(code, None, text)
-
-    @property
-    def encoded(self) -> bytes:
-        """As it is sent, with the enhanced status code on each line (RFC 2034, 4)."""
-        return self._encoded
-
-    @property
-    def plain(self) -> bytes:
-        """As it is sent where ENHANCEDSTATUSCODES is not offered."""
-        return self._plain
-
-    @property
-    def positive(self) -> bool:
-        """Whether it says yes or go on (2xx, 3xx)."""
-        return self.code < 400
 
     def _encode(self, enhanced: str | None) -> bytes:
         status = f"{enhanced} " if enhanced else ""
@@ -56,13 +47,13 @@ class Reply:
         ).encode("utf-8", "replace")
 
     def __str__(self) -> str:
-        return self._encoded.decode().rstrip("\r\n")
+        return self.encoded.decode().rstrip("\r\n")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Reply) and self._encoded == other._encoded
+        return isinstance(other, Reply) and self.encoded == other.encoded
 
     def __hash__(self) -> int:
-        return hash(self._encoded)
+        return hash(self.encoded)
 
     def __repr__(self) -> str:
         return f"<Reply {self}>"
