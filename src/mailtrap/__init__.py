@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from .errors import (
         UnexpectedMessage as UnexpectedMessage,
     )
+    from .errors import (
+        WaitCancelled as WaitCancelled,
+    )
     from .faults import Rule as Rule
     from .hookspecs import Change as Change
     from .hookspecs import Refuse as Refuse
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from .mailboxes import Account as Account
     from .mailboxes import Mailbox as Mailbox
     from .message.address import Address as Address
+    from .message.compose import MailLike as MailLike
     from .message.envelope import Envelope as Envelope
     from .message.model import (
         Attachment as Attachment,
@@ -64,21 +68,24 @@ if TYPE_CHECKING:
         Message as Message,
     )
     from .server import MailServer as MailServer
+    from .store.base import Origin as Origin
     from .transcript import TLS as TLS
     from .transcript import Command as Command
     from .transcript import Session as Session
+    from .waiting import Cancellation as Cancellation
     from .waiting import Expected as Expected
     from .waiting import Mark as Mark
 
 _HOMES: Final = {
     "Account": "mailboxes", "Address": "message.address", "AmbiguousMessage": "errors",
-    "Attachment": "message.model", "BlockingWait": "errors", "Change": "hookspecs", "Command": "transcript",
-    "ConfigError": "errors", "Copy": "message.model", "Endpoint": "endpoint", "Envelope": "message.envelope",
-    "Expected": "waiting", "Finding": "checks", "Link": "message.model", "MailServer": "server",
-    "Mailbox": "mailboxes", "MailtrapError": "errors", "Mark": "waiting", "Message": "message.model",
-    "MessageNotFound": "errors", "PortInUse": "errors", "Refusal": "delivery.refusal", "Refuse": "hookspecs",
-    "Rule": "faults", "ServerError": "errors", "ServerRestarted": "errors", "Session": "transcript",
-    "StoreError": "errors", "TLS": "transcript", "UnexpectedMessage": "errors", "fast": "hookspecs",
+    "Attachment": "message.model", "BlockingWait": "errors", "Cancellation": "waiting", "Change": "hookspecs",
+    "Command": "transcript", "ConfigError": "errors", "Copy": "message.model", "Endpoint": "endpoint",
+    "Envelope": "message.envelope", "Expected": "waiting", "Finding": "checks", "Link": "message.model",
+    "MailLike": "message.compose", "MailServer": "server", "Mailbox": "mailboxes", "MailtrapError": "errors",
+    "Mark": "waiting", "Message": "message.model", "MessageNotFound": "errors", "Origin": "store.base",
+    "PortInUse": "errors", "Refusal": "delivery.refusal", "Refuse": "hookspecs", "Rule": "faults",
+    "ServerError": "errors", "ServerRestarted": "errors", "Session": "transcript", "StoreError": "errors",
+    "TLS": "transcript", "UnexpectedMessage": "errors", "WaitCancelled": "errors", "fast": "hookspecs",
     "hookimpl": "hookspecs",
 }  # fmt: skip
 __all__ = sorted(_HOMES)

@@ -12,6 +12,7 @@
     │   ├── MailboxExists
     │   ├── NotAllowed                    for instance putting mail into the account ``all``
     │   └── OverQuota
+    ├── WaitCancelled                     a wait was ended from another thread
     ├── BlockingWait (RuntimeError)       a wait that would block an event loop; names async_mailserver
     ├── MessageNotFound (AssertionError)
     ├── AmbiguousMessage (AssertionError)
@@ -65,6 +66,10 @@ class NotAllowed(StoreError):
 
 class OverQuota(StoreError):
     """The account's quota would be exceeded."""
+
+
+class WaitCancelled(MailtrapError):
+    """A wait was ended from another thread before it found anything."""
 
 
 class BlockingWait(MailtrapError, RuntimeError):

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 from . import clock
 from .errors import (
@@ -19,6 +19,7 @@ from .errors import (
     MessageNotFound,
     ServerRestarted,
     UnexpectedMessage,
+    WaitCancelled,
 )
 from .explain import Situation, ambiguous, not_found, unexpected
 
@@ -57,6 +58,40 @@ class Bell:
                 self._condition.wait_for(lambda: self.rings != rings, timeout)
             finally:
                 self._waiting -= 1
+
+
+class Cancellation:
+    """Ends waits early, from another thread. A context manager around the waits of the thread that uses it.
+
+    A wait that is cancelled raises ``WaitCancelled``.
+    """
+
+    _here = threading.local()
+
+    def __init__(self) -> None:
+        self._cancelled = False
+        self._bell: Bell | None = None
+
+    def cancel(self) -> None:
+        """End the wait that is going on, and those that would begin."""
+        self._cancelled = True
+        if (bell := self._bell) is not None:
+            bell.ring()
+
+    @classmethod
+    def check(cls, bell: Bell) -> None:
+        """Raise ``WaitCancelled`` if this thread's waits were cancelled; called after ``bell.rings`` was read."""
+        if (current := getattr(cls._here, "current", None)) is not None:
+            current._bell = bell
+            if current._cancelled:
+                raise WaitCancelled("the wait was cancelled")
+
+    def __enter__(self) -> Self:
+        self._here.current = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._here.current = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +170,7 @@ class Waits:
                 raise UnexpectedMessage(unexpected(criteria, found, f"exactly {exactly} were expected"))
             return found if len(found) >= wanted else None
 
-        found = self._until(enough, timeout, lambda limit: self._missing(criteria, limit, watch(), wanted))
+        found = self.until(enough, timeout, lambda limit: self._missing(criteria, limit, watch(), wanted))
         while settle > 0:
             before = len(found)
             self._quiet(settle, lambda: len(watch()) > before)
@@ -198,7 +233,7 @@ class Waits:
             situation = Situation(messages=mailbox.messages, where=repr(mailbox))
             return MessageNotFound(not_found(criteria, limit, situation))
 
-        found = self._until(probe, timeout, error)
+        found = self.until(probe, timeout, error)
         if len(found) > 1:
             raise AmbiguousMessage(ambiguous(criteria, found))
         return found[0]
@@ -229,7 +264,7 @@ class Waits:
             for session in self._source.open_sessions():
                 if fits(session) and (commands := session.commands) and commands[-1].verb == wanted:
                     return session
-            return self._until(lambda: heard[0] if heard else None, timeout, error)
+            return self.until(lambda: heard[0] if heard else None, timeout, error)
         finally:
             end()
 
@@ -259,7 +294,7 @@ class Waits:
     def _first(self, timeout: float | None, criteria: Mapping[str, Any]) -> "list[Message]":
         __tracebackhide__ = True
         watch = self._watch(criteria)
-        return self._until(
+        return self.until(
             lambda: watch() or None, timeout, lambda limit: self._missing(criteria, limit, watch(), 1)
         )
 
@@ -268,7 +303,7 @@ class Waits:
     ) -> MessageNotFound:
         return MessageNotFound(not_found(criteria, limit, self._source.situation(), found, wanted))
 
-    def _until(
+    def until(
         self, probe: Callable[[], _T | None], timeout: float | None, error: Callable[[float], Exception]
     ) -> _T:
         """Look, sleep until the bell rings, look again; ``error(seconds)`` is raised when the time is over."""
@@ -278,6 +313,7 @@ class Waits:
         bell = self._source.bell
         while True:
             rings = bell.rings
+            Cancellation.check(bell)
             if (found := probe()) is not None:
                 return found
             remaining = deadline - clock.monotonic()
@@ -292,6 +328,7 @@ class Waits:
         deadline = clock.monotonic() + seconds
         while True:
             rings = self._source.bell.rings
+            Cancellation.check(self._source.bell)
             remaining = deadline - clock.monotonic()
             if remaining <= 0 or disturbed():
                 return
@@ -313,7 +350,7 @@ class Waits:
         for session in pending:
             # an ended one of the same session object must not be taken for two: each gets a function of its own
             session.on_transaction_end(lambda: ended())
-        self._until(
+        self.until(
             lambda: True if left == 0 else None,
             None,
             lambda limit: UnexpectedMessage(

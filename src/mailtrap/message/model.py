@@ -125,6 +125,11 @@ class Message:
     # ------------------------------------------------------------ what was received
 
     @property
+    def server(self) -> Any:
+        """The ``MailServer``, or the scope of it, that it was looked up on."""
+        return self._owner
+
+    @property
     def id(self) -> str:
         """Sorts by time."""
         return self._row.id
@@ -271,6 +276,13 @@ class Message:
     def plain(self) -> str:
         """The text alternative, or the HTML one as text."""
         return self._parsed.plain
+
+    @property
+    def html_text(self) -> str | None:
+        """The HTML alternative as text; None where there is none."""
+        from .markup import to_text
+
+        return None if self.html is None else to_text(self.html)
 
     @property
     def attachments(self) -> Sequence[Attachment]:

@@ -1,0 +1,94 @@
+"""The fixtures. None is autouse; nothing is imported or started before a test asks for it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import options
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from mailtrap import MailServer
+
+    from .aio import AsyncMailServer
+
+
+@pytest.fixture(scope="session")
+def mailtrap_config() -> dict[str, Any]:
+    """Settings of the mail server, by name; override this fixture in a conftest.py to change them."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def mailtrap_server(pytestconfig: pytest.Config, mailtrap_config: dict[str, Any]) -> "Iterator[MailServer]":
+    """The running mail server of the whole run; what is made on it is there in every test. One per xdist worker."""
+    with options.session_server(pytestconfig, mailtrap_config) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _mailtrap_watch(pytestconfig: pytest.Config, mailtrap_server: "MailServer") -> Iterator[Watch]:
+    """The tests on ``mailtrap_server``."""
+    watch = Watch(mailtrap_server, pytestconfig)
+    yield watch
+    watch.close()
+
+
+@pytest.fixture
+def mailserver(request: pytest.FixtureRequest) -> "Iterator[MailServer]":
+    """A mail server for this test: a scope of ``mailtrap_server`` with mail, accounts, rules and settings of its own.
+
+    An error inside the server fails the test, unless ``clear()`` accepts it. ``@pytest.mark.mailtrap(**settings)``
+    changes settings; one that is fixed when a server starts gives the test a server of its own.
+    """
+    settings = options.marked(request.node)
+    if not settings.boot:
+        watch: Watch = request.getfixturevalue("_mailtrap_watch")
+        with watch.scope(request.node, settings.live) as scope:
+            yield scope
+        return
+    configured = request.getfixturevalue("mailtrap_config")
+    with (
+        options.own_server(request.config, configured, settings.boot) as server,
+        Watch(server, request.config).scope(request.node, settings.live) as scope,
+    ):
+        yield scope
+
+
+@pytest.fixture
+def async_mailserver(mailserver: "MailServer") -> "AsyncMailServer":
+    """``mailserver`` for coroutines: the same names, awaited. Under asyncio or trio, with any async plugin or none."""
+    from .aio import AsyncMailServer
+
+    return AsyncMailServer(mailserver)
+
+
+@pytest.fixture
+def mailtrap_env(mailserver: "MailServer", monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Environment variables that point here, set for this test: SMTP_HOST, SMTP_PORT, EMAIL_URL, IMAP_*, POP3_*."""
+    variables: dict[str, str] = mailserver.config_for("env")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+@pytest.fixture
+def mailtrap_django(mailserver: "MailServer") -> "Iterator[MailServer]":
+    """Django's mail settings point here for this test, whatever backend its test runner has put in."""
+    import warnings
+
+    try:
+        from django.test import override_settings  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError as error:
+        raise pytest.UsageError(f"the fixture mailtrap_django needs Django: {error}") from error
+    override = override_settings(**mailserver.config_for("django"))
+    with warnings.catch_warnings():
+        # a project that still uses EMAIL_* under Django 6.1 was told so at its own settings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        override.enable()
+    try:
+        yield mailserver
+    finally:
+        override.disable()

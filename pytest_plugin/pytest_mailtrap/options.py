@@ -1,0 +1,168 @@
+"""The plugin's settings: where they come from, and which source wins.
+
+Marker, then command line, then environment, then the fixture ``mailtrap_config``, then ini file, then the default.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pytest
+
+from .distribution import require
+
+if TYPE_CHECKING:
+    from mailtrap import MailServer
+
+# The server's settings that an ini file can say, as ``mailtrap_<name>``: kind and meaning. ``mailtrap.config`` is the
+# truth; it is not asked, because a plugin that is loaded at each start of pytest imports nothing. A test compares.
+INI: Final[dict[str, tuple[str, str]]] = {
+    "store": ("text", "where mail is kept: memory, or sqlite:///PATH"),
+    "host": ("text", "the address that listeners are bound to"),
+    "hostname": ("text", "the server's name in greetings and certificates"),
+    "smtp_port": ("port", "SMTP; 0 is a free port, empty is off"),
+    "smtps_port": ("port", "SMTP with TLS from the first octet"),
+    "submission_port": ("port", "message submission (RFC 6409)"),
+    "lmtp_port": ("port", "LMTP (RFC 2033)"),
+    "pop3_port": ("port", "POP3"),
+    "pop3s_port": ("port", "POP3 with TLS from the first octet"),
+    "imap_port": ("port", "IMAP"),
+    "imaps_port": ("port", "IMAP with TLS from the first octet"),
+    "http_port": ("port", "the HTTP API and the viewer"),
+    "tls_cert": ("text", "certificate chain, PEM file; without it one is made at first use"),
+    "tls_key": ("text", "private key of tls_cert, PEM file"),
+    "accounts": ("words", "accounts to declare, each ADDRESS or ADDRESS:PASSWORD"),
+    "routing": ("text", "open: every recipient is accepted; strict: declared accounts only, else 550 5.1.1"),
+    "local_domains": (
+        "words", "domains whose mail is kept in accounts; empty: every domain. Other mail is recorded, not filed",
+    ),
+    "default_password": ("text", "the password of accounts that were given none"),
+    "starttls": ("text", "STARTTLS and STLS on the plain listeners"),
+    "require_auth": ("flag", "SMTP: MAIL only after AUTH (530 5.7.0)"),
+    "auth_before_tls": ("flag", "logging in is allowed without TLS"),
+    "max_message_size": ("number", "octets of one message (552 5.3.4)"),
+    "max_recipients": ("number", "recipients of one mail (452 4.5.3)"),
+    "bare_newlines": ("text", "bare CR and LF in a message: kept byte for byte, or refused with 550 5.5.2"),
+    "delivery_headers": ("words", "headers that a copy is prefixed with: Return-Path, Delivered-To, Received"),
+    "smtp_extensions": ("words", "changes to what EHLO offers: -KEYWORD takes one away, +KEYWORD adds one"),
+    "imap_capabilities": ("words", "changes to what IMAP offers: -NAME takes one away, +NAME adds one"),
+    "pop3_capabilities": ("words", "changes to what POP3 offers: -NAME takes one away, +NAME adds one"),
+    "smtp_timeout": ("seconds", "seconds without input that end an SMTP session (RFC 5321, 4.5.3.2.7)"),
+    "pop3_timeout": ("seconds", "seconds without input that end a POP3 session (RFC 1939, 3)"),
+    "imap_timeout": ("seconds", "seconds without input that end an IMAP session (RFC 9051, 5.4)"),
+    "hook_timeout": ("seconds", "seconds a before_ hook may take; then 451 or NO"),
+    "timeout": ("seconds", "seconds a wait lasts when it was given none"),
+}  # fmt: skip
+
+_PORTS: Final = tuple(name for name, (kind, _) in INI.items() if kind == "port")
+
+
+def add(parser: pytest.Parser) -> None:
+    """Register command line options and ini names."""
+    group = parser.getgroup("mailtrap", "mailtrap, a mail server for tests")
+    group.addoption(
+        "--mailtrap-timeout", type=float, default=None, metavar="SECONDS",
+        help="how long a wait for mail lasts when the test gives no timeout (default: 5)",
+    )  # fmt: skip
+    for name, (kind, meaning) in INI.items():
+        parser.addini(f"mailtrap_{name}", f"mailtrap: {meaning}", type=_ini_type(kind), default=None)
+
+
+def _ini_type(kind: str) -> Any:
+    if kind == "words":
+        return "args"
+    if pytest.version_tuple >= (9, 2):  # a TOML table of pytest's own keeps types: both the type and text are taken
+        return {"port": int | str, "number": int | str, "seconds": float | str, "flag": bool | str}.get(kind, "string")
+    return "string"
+
+
+class Marked(NamedTuple):
+    """What the markers of a test say."""
+
+    boot: dict[str, Any]
+    live: dict[str, Any]
+
+
+def marked(node: pytest.Item) -> Marked:
+    """The settings of ``@pytest.mark.mailtrap(**settings)``: those of the test win over its class's and module's.
+
+    Raises:
+        pytest.UsageError: an unknown setting (with the nearest valid one) or a value that does not fit.
+    """
+    __tracebackhide__ = True
+    marks = list(node.iter_markers("mailtrap"))
+    if not marks:
+        return Marked({}, {})
+    require()
+    from mailtrap.config import split
+    from mailtrap.errors import ConfigError
+
+    merged: dict[str, Any] = {}
+    for mark in reversed(marks):
+        if mark.args:
+            raise pytest.UsageError(f"pytest.mark.mailtrap takes settings by name only, not {mark.args[0]!r}")
+        merged.update(mark.kwargs)
+    try:
+        return Marked(*split(merged))
+    except ConfigError as error:
+        raise pytest.UsageError(f"pytest.mark.mailtrap: {error}") from None
+
+
+def session_settings(config: pytest.Config, configured: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the session's server.
+
+    Args:
+        configured: what the fixture ``mailtrap_config`` gives.
+
+    Raises:
+        pytest.UsageError: as ``marked``; the text names the source.
+    """
+    __tracebackhide__ = True
+    from mailtrap.config import check, parse
+    from mailtrap.errors import ConfigError
+
+    def checked(source: str, name: str, value: Any, *, text: bool) -> Any:
+        __tracebackhide__ = True
+        try:
+            return parse(name, value) if text and isinstance(value, str) else check(name, value)
+        except ConfigError as error:
+            raise pytest.UsageError(f"{source}: {error}") from None
+
+    settings: dict[str, Any] = {}
+    for name in INI:
+        if (value := config.getini(f"mailtrap_{name}")) is not None:
+            settings[name] = checked(f"ini option mailtrap_{name}", name, value, text=True)
+    for name, value in configured.items():
+        settings[name] = checked("fixture mailtrap_config", name, value, text=False)
+    if (value := os.environ.get("MAILTRAP_TIMEOUT")) is not None:
+        settings["timeout"] = checked("environment variable MAILTRAP_TIMEOUT", "timeout", value, text=True)
+    if (value := config.getoption("mailtrap_timeout")) is not None:
+        settings["timeout"] = checked("--mailtrap-timeout", "timeout", value, text=False)
+    return settings
+
+
+def session_server(config: pytest.Config, configured: Mapping[str, Any]) -> "MailServer":
+    """The server of the session, not started.
+
+    Raises:
+        pytest.UsageError: a setting that does not exist or does not fit.
+    """
+    __tracebackhide__ = True
+    require()
+    from mailtrap import MailServer
+
+    return MailServer(**session_settings(config, configured))
+
+
+def own_server(config: pytest.Config, configured: Mapping[str, Any], boot: Mapping[str, Any]) -> "MailServer":
+    """A server for one test alone, not started: the session's settings, and over them those of its marker.
+
+    Ports that are fixed for the session's server are free ones here: that server may be running.
+    """
+    __tracebackhide__ = True
+    require()
+    from mailtrap import MailServer
+
+    settings = session_settings(config, configured)
+    settings.update({name: 0 for name in _PORTS if settings.get(name)})
+    return MailServer(**{**settings, **boot})

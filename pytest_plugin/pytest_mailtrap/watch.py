@@ -1,0 +1,100 @@
+"""The scopes of tests on one server, and what happened in them that no test asked about: errors and late mail."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from mailtrap import MailServer
+
+NAME_LENGTH: Final = 48  # of a scope's name; as a mail domain's label it may have 63
+
+
+class LateMailWarning(pytest.PytestWarning):
+    """Mail came for a test that was over."""
+
+
+class Watched:
+    """The scope of one test.
+
+    Attributes:
+        scope: a running ``MailServer``.
+    """
+
+    def __init__(self, scope: "MailServer") -> None:
+        self.scope = scope
+        self._raised: list[BaseException] = []
+
+    def raise_errors(self) -> None:
+        """Raise what went wrong inside the server for this scope, once.
+
+        Raises:
+            ServerError: its cause is the original, or a group of them where there are several.
+        """
+        __tracebackhide__ = True
+        errors = [error for error in self.scope.errors if not any(error is raised for raised in self._raised)]
+        if not errors:
+            return
+        self._raised += errors
+        from mailtrap import ServerError
+
+        what = "; ".join(f"{type(error).__name__}: {error}" for error in errors)
+        cause = errors[0] if len(errors) == 1 else BaseExceptionGroup("errors of the mail server", errors)
+        raise ServerError(f"the mail server failed while it worked for this test: {what}") from cause
+
+
+WATCHED: Final = pytest.StashKey[Watched]()
+
+
+class Watch:
+    """The tests on one server, one after the other."""
+
+    def __init__(self, server: "MailServer", config: pytest.Config) -> None:
+        self.server = server
+        self._config = config
+        self._seen = server.mark().seq
+        self._closed: dict[str, str] = {}  # the scope's name to the test's node id
+
+    @contextmanager
+    def scope(self, item: pytest.Item, live: Mapping[str, Any]) -> "Iterator[MailServer]":
+        """A scope for a test, for as long as the test runs."""
+        with self.server.scope(scope_name(item.name), **live) as scope:
+            watched = item.stash[WATCHED] = Watched(scope)
+            yield scope
+            self._look()
+            self._closed[scope.name] = item.nodeid
+        watched.raise_errors()  # those that came after the call phase
+
+    def close(self) -> None:
+        """No further test comes.
+
+        Raises:
+            ServerError: what went wrong outside all tests' scopes.
+        """
+        self._look()
+        Watched(self.server).raise_errors()
+
+    def _look(self) -> None:
+        """Find mail that came for tests that are over, and say so: against those tests, not the one that runs now."""
+        head = self.server.mark().seq
+        if head == self._seen:
+            return
+        for message in self.server.page(after=self._seen, before=head + 1, all_scopes=True):
+            if (nodeid := self._closed.get(message.scope)) is not None:
+                warning = LateMailWarning(f"{message!r} came when its test {nodeid} was over: let the test wait for it")
+                self._config.hook.pytest_warning_recorded.call_historic(
+                    kwargs={
+                        "warning_message": warnings.WarningMessage(warning, LateMailWarning, nodeid, 0),
+                        "when": "runtest", "nodeid": nodeid, "location": None,
+                    }
+                )  # fmt: skip
+        self._seen = head
+
+
+def scope_name(test: str) -> str:
+    """The name of a test's scope: short, readable, and good for a mail domain."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", test).strip("-")[:NAME_LENGTH].strip("-") or "test"
