@@ -11,18 +11,16 @@ from .address import Address
 from .charsets import decode, decode_words
 
 # What nearly every list is made of: a bare address, or one behind a name, plain or quoted.
-_ATOM: Final = rb"[^\s<>@\"(),:;\\\[\]]+"
+_ATOM: Final = rb"[^\s<>@\"(),:;\\\[\]]++"
 _COMMON: Final = re.compile(
-    rb'\s*(?:(?:"([^"\\\r\n]*)"\s*|([^<>@"(),:;\\]*))<(' + _ATOM + rb")@(" + _ATOM + rb")>|"
-    rb"(" + _ATOM + rb")@(" + _ATOM + rb"))\s*(?:,\s*|\Z)"
+    rb'\s*+(?:(?:"([^"\\\r\n]*+)"\s*+|([^<>@"(),:;\\]*+))<(' + _ATOM + rb")@(" + _ATOM + rb")>|"
+    rb"(" + _ATOM + rb")@(" + _ATOM + rb"))\s*+(?:,\s*+|\Z)"
 )
 _TOKEN: Final = re.compile(rb"[ \t\r\n]+|[^\s\"(<>,:;@\[\\]+|.", re.DOTALL)
 _QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _LITERAL: Final = re.compile(rb"\[[^\[\]\r\n]{0,300}\]")
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
-_FOLDING: Final = re.compile(rb"\s*[\r\n]+\s*|[\r\n]")
 _SPACES: Final = re.compile(rb"[ \t\r\n]+")
-_DOT_ATOM: Final = re.compile(rb"[^\s<>@\"(),:;\\\[\]]+\Z")
 
 
 class Entry(NamedTuple):
@@ -55,9 +53,7 @@ def parse(value: bytes) -> list[Entry]:
         if local is None:
             entries.append(Entry(None, None, bare_local, bare_domain))
         else:
-            name = quoted if quoted is not None else plain.strip()
-            if b"\n" in name or b"  " in name:
-                name = _SPACES.sub(b" ", name) if quoted is None else _FOLDING.sub(b" ", name)
+            name = _SPACES.sub(b" ", plain).strip() if quoted is None else quoted
             entries.append(Entry(name or None, None, local, domain))
         position = match.end()
     return entries
@@ -214,8 +210,9 @@ def _addr_spec(words: list[tuple[str, bytes]]) -> tuple[bytes | None, bytes, byt
         local.pop()
     # White space stands around dots in obsolete addresses (RFC 5322, 4.4); elsewhere it ends a name.
     for place in range(len(local) - 1, 0, -1):
-        around_dot = local[place - 1][1].endswith(b".") or local[place + 1][1].startswith(b".")
-        if local[place][0] == "space" and not around_dot:
+        if local[place][0] != "space":
+            continue
+        if not (local[place - 1][1].endswith(b".") or local[place + 1][1].startswith(b".")):
             name = _phrase(local[:place])
             return name, b"".join(text for kind, text in local[place:] if kind != "space"), domain
     return None, b"".join(text for kind, text in local if kind != "space"), domain

@@ -9,7 +9,7 @@ from .parse import Mail
 if TYPE_CHECKING:
     from .model import Link
 
-_URL: Final = re.compile(r"""\b(?:https?|ftp)://[^\s<>"`{}|\\^\x00-\x1f\x7f]+""", re.IGNORECASE)
+_URL: Final = re.compile(r"""\b(?:https?|ftp)://[^\s<>"`{}|\\^\x00-\x1f\x7f]{1,4000}""", re.IGNORECASE)
 _TRAILING: Final = ".,;:!?'\"*_~…»”’"
 _BRACKETS: Final = {")": "(", "]": "["}
 
@@ -46,7 +46,7 @@ def links(mail: Mail) -> list["Link"]:
 
 # What a code is called. A word that ends in "code" is one unless it names another kind of code.
 _CONTEXT: Final = re.compile(
-    r"\b(?:(?P<kind>[\w-]*?)[\s-]?(?:codes?|kods?|kode)|otp|totp|pin|tan|mtan|passcodes?|one[-\s]time\s+pass(?:word)?|"
+    r"\b(?:(?P<kind>[\w-]{0,20}?)[\s-]?(?:codes?|kods?|kode)|otp|totp|pin|tan|mtan|passcodes?|one[-\s]time\s+pass(?:word)?|"
     r"verification|2fa|token|einmal\w*|bestätigungs\w*|verifizierungs\w*|sicherheits\w*|freischalt\w*|"
     r"código|codigo|codice|clave|验证码|認証コード|確認コード|кода?|πιν)\b|验证码|認証コード|確認コード",
     re.IGNORECASE,
@@ -113,6 +113,7 @@ _UNITS: Final = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END: Final = re.compile(r"[.!?;](?:\s|\Z)|[\n\r]\s*[\n\r].*\S.*[\n\r]", re.DOTALL)
+_LOOKED_AT: Final = 200_000  # characters of a text
 _BEFORE: Final = 60  # characters between a context word and the code behind it
 _AFTER: Final = 45  # between a code and the context word behind it
 _DIRECT: Final = re.compile(r"\s*(?:is|ist|lautet|es|est|:|=|-|–|—|are)?\s*[:=]?\s*\Z", re.IGNORECASE)
@@ -131,20 +132,24 @@ def find_codes(text: str) -> list[str]:
     Near is in the same sentence, or a line of its own below. Years, prices, phone numbers, dates, durations and numbers
     that are called something else are none.
     """
+    text = text[:_LOOKED_AT]
     contexts = [match.span() for match in _CONTEXT.finditer(text) if not _is_other(match)]
     if not contexts:
         return []
     found: list[str] = []
     first = 0
-    urls_at = [match.span() for match in _URL.finditer(text)]
+    urls_at = [match.span() for match in reversed(list(_URL.finditer(text)))]  # a stack, the next on top
     for match in _CANDIDATE.finditer(text):
         start, end = match.span()
         while first < len(contexts) and contexts[first][1] < start - 4 * _BEFORE:
             first += 1
-        if any(begin <= start < stop for begin, stop in urls_at):
+        while urls_at and urls_at[-1][1] <= start:
+            urls_at.pop()
+        if urls_at and urls_at[-1][0] <= start:
             continue
         direct = near = False
-        for begin, stop in contexts[first:]:
+        for place in range(first, len(contexts)):
+            begin, stop = contexts[place]
             if begin > end + _AFTER:
                 break
             if begin <= start < stop or begin < end <= stop:
@@ -175,9 +180,8 @@ def _near_before(text: str, gap: str, start: int, end: int) -> bool:
     if len(gap) <= _BEFORE and _SENTENCE_END.search(gap) is None and gap.strip(" \t").count("\n") <= 2:
         return True
     # A line of its own, as codes are shown in large type: whatever the sentence before says.
-    line_start = text.rfind("\n", 0, start) + 1
-    line_end = text.find("\n", end)
-    alone = not text[line_start:start].strip() and not text[end : line_end if line_end >= 0 else len(text)].strip()
+    before, behind = text[max(0, start - _BEFORE) : start], text[end : end + _BEFORE]
+    alone = not before.rpartition("\n")[2].strip() and not behind.partition("\n")[0].strip()
     lines = [line for line in gap.split("\n")[1:-1] if line.strip()]
     return alone and len(lines) <= 1 and len(gap) <= 4 * _BEFORE
 

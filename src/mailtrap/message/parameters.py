@@ -13,7 +13,7 @@ _LONGEST: Final = 16_384  # of a value that is looked at
 _SHORT: Final = 60  # values up to here are few in kind and are remembered: they have no boundary
 _MOST: Final = 200  # parameters that are looked at
 _MAIN: Final = re.compile(rb"[^;]*")
-_PARAMETER: Final = re.compile(rb';[\s;]*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;]*))', re.DOTALL)
+_PARAMETER: Final = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;]*))', re.DOTALL)
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 _CONTINUED: Final = re.compile(rb"([^*]+)\*(?:(\d{1,3})(\*)?)?\Z")
 
