@@ -76,7 +76,7 @@ class Parts:
         self.http: HTTPServer | None = None
         self._loop: LoopThread | None = None
         self._hub: Hub | None = None
-        self._unsubscribe: Callable[[], None] | None = None
+        self._unsubscribe: Callable[[], None] | None = self.store.subscribe_hints(self._hint)
         self._lock = threading.Lock()
         self._pid = 0
         self.started_at: float | None = None
@@ -113,7 +113,6 @@ class Parts:
             self._hub = Hub(
                 self._loop, report=self._report_driver, store_blocking=self.store.blocking, tls=self.certificates
             )
-            self._unsubscribe = self.store.subscribe_hints(self._hint)
             for name, sock in sockets.items():
                 self.addresses[name] = sock.getsockname()[:2]
                 if name == "http":
