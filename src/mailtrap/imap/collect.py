@@ -78,6 +78,7 @@ class Collector:
         self._literal: bytearray | None = None  # the one that is filled now
         self._filled = 0
         self._skip = 0  # octets of a literal to be dropped
+        self._skipped = 0  # of all those of the command
         self._dropping = False
         self._dropped = 0
         self._announced: Announced | None = None
@@ -89,6 +90,8 @@ class Collector:
 
     def next(self) -> Event | None:
         """What happened; None where more input is needed."""
+        if self._skipped > limits.IMAP_DROP:
+            return Overflow()
         while self._literal_is_here():
             line = self._line()
             if line is None:
@@ -113,7 +116,7 @@ class Collector:
             self._reset()
         else:
             self._begin_dropping()
-            self._skip = announced.size
+            self._skip = self._skipped = announced.size
 
     # ------------------------------------------------------------ literals
 
@@ -194,5 +197,5 @@ class Collector:
             self._reset()
             return dropped
         self._skip = int(announced["size"])
-        self._total += self._skip
-        return Overflow() if self._total > limits.IMAP_DROP else None
+        self._skipped += self._skip
+        return Overflow() if self._skipped > limits.IMAP_DROP else None

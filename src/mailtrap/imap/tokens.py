@@ -24,7 +24,7 @@ _QUOTED: Final = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
 _LITERAL: Final = re.compile(rb"~?\{([0-9]{1,10})\+?\}\r\n")
 _NUMBER: Final = re.compile(rb"[0-9]{1,20}")
 _FLAG: Final = re.compile(rb'\\?[^\x00-\x20\x7f-\xff(){%*"\\\]]+|\\\*')
-_NIL: Final = re.compile(rb"NIL(?![^\x00-\x20\x7f-\xff(){%*\"\\\]])", re.I)
+_NIL: Final = re.compile(rb"NIL(?![^\x00-\x20\x7f-\xff(){%*\"\\\]])", re.IGNORECASE)
 _ESCAPE: Final = re.compile(rb'\\(["\\])')
 _DATE_TIME: Final = re.compile(
     rb'"([ 0-3][0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-2][0-9]):([0-5][0-9]):([0-6][0-9]) ([+-])([0-9]{2})([0-9]{2})"'
@@ -144,9 +144,9 @@ class Scanner:
             self.position = found.end()
             inner = found[1]
             return _ESCAPE.sub(rb"\1", inner) if b"\\" in inner else inner
-        if self.at(b"{") or self.at(b"~{"):
-            return self.literal()
-        self.fail(expected)
+        if not (self.at(b"{") or self.at(b"~{")):
+            self.fail(expected)
+        return self.literal()
 
     def literal(self) -> bytes:
         """RFC 3501, 9: literal; RFC 3516: literal8."""

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..store.base import Changes, CopyRow, MailboxRow, Snapshot
+from . import sequence
+from .responses import Refusal
 
 _NOTHING: Final[tuple[int, ...]] = ()
 
@@ -47,9 +49,10 @@ class View:
         uids: of the messages, in the order of their numbers.
         modseq: everything up to here is known: told, or waiting in the view.
         keywords: names of keywords that the client was told of.
+        saved: UIDs that ``$`` stands for (RFC 5182).
     """
 
-    __slots__ = ("_gone", "_noted", "_recent", "keywords", "mailbox", "modseq", "read_only", "uids")
+    __slots__ = ("_gone", "_noted", "_recent", "keywords", "mailbox", "modseq", "read_only", "saved", "uids")
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool, keywords: Iterable[str] = ()) -> None:
         self.mailbox: MailboxRow = snapshot.mailbox
@@ -57,6 +60,7 @@ class View:
         self.uids: Sequence[int] = snapshot.uids
         self.modseq = snapshot.mailbox.highestmodseq
         self.keywords = set(keywords)
+        self.saved: Sequence[int] = ()
         self._gone: set[int] = set()  # in uids, but expunged
         self._noted: dict[int, int] = {}  # UID to the MODSEQ that the client knows already
         self._recent: list[tuple[int, int]] = []  # first and last UID of ranges, ascending
@@ -90,6 +94,26 @@ class View:
         """Those of the UIDs that have a number, in their order."""
         return [uid for uid in uids if self.number(uid)]
 
+    def find(self, wanted: sequence.SequenceSet, *, uid: bool) -> Sequence[int]:
+        """The UIDs that a set in a command names, ascending.
+
+        Args:
+            uid: it is a set of UIDs: those that are not there are passed over (RFC 3501, 6.4.8).
+
+        Raises:
+            Refusal: a sequence number that no message has (RFC 3501, 9: seq-number).
+        """
+        if wanted == sequence.SAVED:
+            return self.known(self.saved)  # RFC 5182, 2.1: without those expunged meanwhile
+        if uid:
+            return sequence.uids(wanted, self.uids)
+        numbers = sequence.positions(wanted, len(self.uids))
+        if numbers is None:
+            raise Refusal(f"There is no such message: the mailbox has {len(self.uids)}", kind="BAD")
+        if isinstance(numbers, range):
+            return self.uids[numbers.start - 1 : numbers.stop - 1]
+        return [self.uids[number - 1] for number in numbers]
+
     # ------------------------------------------------------------ \Recent
 
     def add_recent(self, first: int, last: int) -> None:
@@ -108,22 +132,33 @@ class View:
         return any(low <= last and first <= high for low, high in self._recent)
 
     @property
+    def recent_ranges(self) -> Sequence[tuple[int, int]]:
+        """First and last UID of the ranges that are ``\\Recent``."""
+        return self._recent
+
+    @property
     def recent(self) -> int:
         """How many messages are ``\\Recent`` for this session."""
         return sum(bisect_right(self.uids, last) - bisect_left(self.uids, first) for first, last in self._recent)
 
     # ------------------------------------------------------------ changes
 
-    def note(self, copies: Sequence[CopyRow]) -> None:
-        """The client was answered with these copies, or knows them from its own command."""
+    def note(self, copies: Sequence[CopyRow], *, silent: bool = False) -> None:
+        """A command of this session changed these copies, and the client is answered with them.
+
+        Args:
+            silent: it is not answered. Then what others did between is still to be told, with them.
+        """
         newest = max((copy.modseq for copy in copies), default=0)
         if newest <= self.modseq:
             return
         if newest == self.modseq + 1:
             # one command is one MODSEQ: nobody else changed anything in between
             self.modseq = newest
-            return
-        self._noted.update((copy.uid, copy.modseq) for copy in copies if copy.modseq > self.modseq)
+        elif not silent:
+            self._noted.update(
+                (copy.uid, copy.modseq) for copy in copies if copy.modseq > self.modseq
+            )
 
     def apply(
         self, changes: Changes, *, expunges: bool, current: Snapshot | None = None

@@ -1,0 +1,107 @@
+"""What is offered: one table, from which the CAPABILITY answer comes (RFC 3501, 7.2.1).
+
+A setting may take any of them away (``imap_capabilities={"-IDLE"}``): then it is not offered, and its commands are
+unknown. ``+NAME`` offers one that stands here as off by default, or a name that means nothing here, for clients that
+look for it. AUTH= mechanisms come from ``wire.sasl``.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ..wire import sasl
+from ..wire.steps import Step
+
+if TYPE_CHECKING:
+    from .session import IMAPSession
+
+When = Callable[["IMAPSession"], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One capability.
+
+    Attributes:
+        name: as it is sent.
+        rfc: where it is defined.
+        commands: verbs that exist because of it.
+        when: whether it holds for a session at this moment; None: always.
+        default: False where only the setting ``+NAME`` offers it.
+    """
+
+    name: str
+    rfc: str
+    commands: tuple[str, ...] = ()
+    when: When | None = None
+    default: bool = True
+
+
+def _starttls(session: "IMAPSession") -> bool:
+    return not session.secure and session.key is None and session.scope.live.starttls != "off"
+
+
+def _login_disabled(session: "IMAPSession") -> bool:
+    return session.key is None and not sasl.allowed(session.scope.live, session.secure)
+
+
+def _literal_minus(session: "IMAPSession") -> bool:
+    return not session.offers("LITERAL+")  # RFC 7888, 4: never both
+
+
+TABLE: Final = (
+    Capability("IMAP4rev1", "RFC 3501"),
+    Capability("STARTTLS", "RFC 3501, 6.2.1", ("STARTTLS",), _starttls),
+    Capability("LOGINDISABLED", "RFC 3501, 6.2.3", (), _login_disabled),
+    Capability("SASL-IR", "RFC 4959"),
+    Capability("LITERAL-", "RFC 7888", (), _literal_minus),
+    Capability("LITERAL+", "RFC 7888", (), None, default=False),
+    Capability("ID", "RFC 2971", ("ID",)),
+    Capability("ENABLE", "RFC 5161", ("ENABLE",)),
+    Capability("IDLE", "RFC 2177", ("IDLE",)),
+    Capability("NAMESPACE", "RFC 2342", ("NAMESPACE",)),
+    Capability("UNSELECT", "RFC 3691", ("UNSELECT",)),
+    Capability("CHILDREN", "RFC 3348"),
+    Capability("LIST-EXTENDED", "RFC 5258"),
+    Capability("LIST-STATUS", "RFC 5819"),
+    Capability("SPECIAL-USE", "RFC 6154"),
+    Capability("CREATE-SPECIAL-USE", "RFC 6154"),
+    Capability("STATUS=SIZE", "RFC 8438"),
+    Capability("UIDPLUS", "RFC 4315"),
+    Capability("MOVE", "RFC 6851", ("MOVE",)),
+    Capability("MULTIAPPEND", "RFC 3502"),
+    Capability("ESEARCH", "RFC 4731"),
+    Capability("SEARCHRES", "RFC 5182"),
+    Capability("WITHIN", "RFC 5032"),
+)  # fmt: skip
+
+BY_NAME: Final = {capability.name.upper(): capability for capability in TABLE}
+_NEEDED: Final = {verb: capability.name for capability in TABLE for verb in capability.commands}
+
+
+def needed_by(verb: str) -> str | None:
+    """The capability that a command exists by; None for those of RFC 3501."""
+    return _NEEDED.get(verb)
+
+
+def switched_off(name: str, changes: frozenset[str]) -> bool:
+    """Whether the setting takes it away."""
+    return any(change[:1] == "-" and change[1:].upper() == name.upper() for change in changes)
+
+
+def offered(session: "IMAPSession") -> Generator[Step, Any, bytes]:
+    """What follows ``CAPABILITY``: the names that hold now, with the mechanisms before the login."""
+    changes = session.scope.live.imap_capabilities
+    names = [capability.name for capability in TABLE if session.offers(capability.name)]
+    if session.key is None:
+        mechanisms = yield from sasl.offered(
+            session.services, session.scope, tls=session.secure, changes=changes
+        )
+        names += [f"AUTH={name}" for name in mechanisms]
+    known = {name.upper() for name in names}
+    names += sorted(
+        change[1:] for change in changes
+        if change[:1] == "+" and change[1:].upper() not in known and change[1:].upper() not in BY_NAME
+        and not change.upper().startswith("+AUTH=")
+    )  # fmt: skip
+    return " ".join(names).encode("ascii", "replace")

@@ -1,0 +1,13 @@
+"""The commands, one module per group; importing this enters all of them into the registry."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ..command import REGISTRY, Spec
+from . import append, auth, copy, fetch, idle, listing, mailbox, misc, search, select, store
+
+COMMANDS: Final[Mapping[str, Spec]] = REGISTRY
+
+__all__ = [
+    "COMMANDS", "append", "auth", "copy", "fetch", "idle", "listing", "mailbox", "misc", "search", "select", "store",
+]  # fmt: skip

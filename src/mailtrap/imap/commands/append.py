@@ -1,0 +1,87 @@
+"""APPEND, of one message or several (RFC 3501, 6.3.11; MULTIAPPEND: RFC 3502)."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ... import limits
+from ...delivery.intake import AppendDone, Appended, Refused
+from ...errors import NoSuchMailbox, OverQuota
+from ...store.base import AccountRow, Receipt
+from ...wire.steps import Call, Later
+from .. import sequence
+from ..command import AFTER_LOGIN, Gate, Handled, command
+from ..responses import Refusal, Reply
+from ..tokens import Scanner, SyntaxFault
+from .names import find_target, read_name
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ...wire.steps import Step
+    from ..session import IMAPSession
+
+
+def _gate(session: "IMAPSession", scanner: Scanner) -> "Generator[Step, Any, Gate]":
+    """Before a message is read: that there is a mailbox for it, and room."""
+    yield from find_target(session, read_name(scanner))
+    store, key = session.services.store, session.account
+    account: AccountRow | None = yield Call(store.account, key)
+    quota = None if account is None else account.quota
+    used = 0 if quota is None else (yield Call(store.used, key))
+
+    def gate(size: int, total: int) -> "Generator[Step, Any, None]":
+        if size > session.scope.live.max_message_size or total > limits.IMAP_APPEND:
+            raise Refusal("The message is too large", "TOOBIG")  # RFC 4469, 4.2
+        if quota is not None and used + total > quota:
+            raise Refusal("Over quota", "OVERQUOTA")  # RFC 5530, 3
+        yield from ()
+
+    return gate
+
+
+@command("APPEND", AFTER_LOGIN, names_mailbox=True, gate=_gate)
+def append(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.3.11: all messages or none."""
+    del uid
+    name = read_name(scanner)
+    messages = [_message(scanner)]
+    while not scanner.ended and session.offers("MULTIAPPEND"):
+        messages.append(_message(scanner))
+    scanner.end()
+    row = yield from find_target(session, name)
+    if any(not message.raw for message in messages):
+        raise Refusal("A message without a single octet", "CANNOT")  # RFC 3502, 6.3.11: an empty one gives up
+    services = session.services
+    call: Callable[[AppendDone], None] = partial(
+        services.intake.append, session.record, session.scope, session.account, row.name, messages
+    )
+    try:
+        receipts: Sequence[Receipt] = yield Later(call)
+    except Refused as refused:
+        raise Refusal(str(refused), "CANNOT") from None
+    except NoSuchMailbox:
+        raise Refusal("The mailbox was deleted meanwhile", "TRYCREATE") from None
+    except OverQuota:
+        raise Refusal("Over quota", "OVERQUOTA") from None
+    placed = [receipt.placed[0] for receipt in receipts]
+    if not session.offers("UIDPLUS"):
+        return None
+    code = b"APPENDUID %d %b" % (placed[0].uidvalidity, sequence.encode(copy.uid for copy in placed))
+    return Reply("OK", "APPEND completed", code)
+
+
+def _message(scanner: Scanner) -> Appended:
+    """RFC 3501, 9: append-message."""
+    scanner.space()
+    flags: frozenset[str] = frozenset()
+    date = None
+    if scanner.at(b"("):
+        flags = scanner.flags()
+        scanner.space()
+    if scanner.at(b'"'):
+        date = scanner.date_time()
+        scanner.space()
+    if not (scanner.at(b"{") or scanner.at(b"~{")):
+        raise SyntaxFault("The message has to be a literal", scanner.position)
+    return Appended(scanner.literal(), flags, date)

@@ -1,0 +1,115 @@
+"""Logging in: STARTTLS, LOGIN, AUTHENTICATE."""
+
+from typing import TYPE_CHECKING
+
+from ...delivery.accounts import Login
+from ...delivery.refusal import Refusal as Record
+from ...message.address import Address
+from ...message.envelope import Envelope
+from ...wire import sasl
+from ...wire.steps import StartTLS
+from .. import capabilities
+from ..command import BEFORE_LOGIN, Handled, command
+from ..responses import Refusal, Reply
+from ..tokens import Scanner, SyntaxFault
+
+if TYPE_CHECKING:
+    from ..session import IMAPSession
+
+
+@command("STARTTLS", BEFORE_LOGIN, arguments=False)
+def starttls(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.2.1. What came in clear behind it is dropped: nobody may put words into the TLS session."""
+    del scanner, uid
+    if session.secure:
+        raise Refusal("TLS is there already", "CLIENTBUG", "BAD")
+    if not session.offers("STARTTLS"):
+        raise Refusal("STARTTLS is not offered", kind="BAD")
+    session.tls_begins = True
+    yield from ()
+    return Reply("OK", "Begin the TLS handshake")
+
+
+def start_tls(session: "IMAPSession") -> Handled:
+    """What comes after STARTTLS's tagged reply has left."""
+    session.buffer.clear()
+    session.record.tls = yield StartTLS()
+    session.record.note(b"TLS begins")
+    return None
+
+
+@command("LOGIN", BEFORE_LOGIN)
+def login(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.2.3."""
+    del uid
+    start = scanner.position
+    user = scanner.astring("a user name")
+    scanner.space()
+    password = scanner.astring("a password")
+    scanner.end()
+    name = user.decode("utf-8", "surrogateescape")
+    if not name.isprintable():
+        raise SyntaxFault("A user name that is no UTF-8, or has control characters", start)
+    scope = session.services.scopes.current
+    if not sasl.allowed(scope.live, session.secure):
+        raise Refusal("A login needs TLS first", "PRIVACYREQUIRED")  # RFC 5530, 3
+    try:
+        who = yield from sasl.check_password(
+            session.services, session.record, scope, name, password.decode("utf-8", "surrogateescape"),
+            mechanism="LOGIN",
+        )  # fmt: skip
+    except sasl.SASLError as error:
+        raise _refused(session, "LOGIN", error) from None
+    return (yield from _welcome(session, who))
+
+
+@command("AUTHENTICATE", BEFORE_LOGIN)
+def authenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.2.2; with an initial response: RFC 4959."""
+    del uid
+    mechanism = scanner.word("the name of a mechanism")
+    initial = None
+    if not scanner.ended:
+        scanner.space()
+        initial = scanner.text[scanner.position :]
+        if not session.offers("SASL-IR"):
+            raise Refusal("There is no initial response here", kind="BAD")
+    services, scope = session.services, session.services.scopes.current
+    if not sasl.allowed(scope.live, session.secure):
+        raise Refusal("A login needs TLS first", "PRIVACYREQUIRED")
+    offered = yield from sasl.offered(
+        services, scope, tls=session.secure, changes=scope.live.imap_capabilities
+    )
+    if mechanism not in offered:
+        raise Refusal(f"There is no mechanism {mechanism} here", "CANNOT")
+    try:
+        who = yield from sasl.authenticate(
+            services, session.record, scope, mechanism, initial, prompt=b"+ ", read_line=session.read_line
+        )
+    except sasl.SASLError as error:
+        raise _refused(session, "AUTHENTICATE", error) from None
+    return (yield from _welcome(session, who))
+
+
+def _welcome(session: "IMAPSession", who: Login) -> Handled:
+    session.key = who.key
+    session.scope = who.scope
+    session.record.scope = who.scope.name
+    session.timeout = who.scope.live.imap_timeout
+    return Reply("OK", "Logged in", b"CAPABILITY " + (yield from capabilities.offered(session)))
+
+
+def _refused(session: "IMAPSession", stage: str, error: sasl.SASLError) -> Refusal:
+    if isinstance(error, sasl.BadResponse):
+        return Refusal(str(error), kind="BAD")
+    code = "AUTHENTICATIONFAILED"
+    if isinstance(error, sasl.LoginRefused):
+        code = "AUTHORIZATIONFAILED"
+    elif isinstance(error, sasl.Unavailable):
+        code = "UNAVAILABLE"
+    refusal = Refusal(str(error), code)
+    reply = refusal.reply.line(b"*").decode("utf-8").strip().removeprefix("* ")
+    session.services.intake.refuse(
+        session.services.scopes.current, Record(stage, reply, Envelope(Address(), ()), session.record)
+    )
+    return refusal

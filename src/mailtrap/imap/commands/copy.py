@@ -1,0 +1,62 @@
+"""COPY and MOVE (RFC 3501, 6.4.7; RFC 6851), with COPYUID (RFC 4315)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...errors import NoSuchMailbox
+from ...wire.steps import Call
+from .. import sequence
+from ..command import WITH_MAILBOX, Handled, command
+from ..responses import Refusal, Reply
+from ..tokens import Scanner
+from .fetch import EXPUNGED_MEANWHILE
+from .names import find_target, read_name
+
+if TYPE_CHECKING:
+    from ..session import IMAPSession
+
+
+@command("COPY", WITH_MAILBOX, has_uid=True, numbered=True)
+def copy(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.4.7: all or none."""
+    return (yield from _carry(session, scanner, uid=uid, move=False))
+
+
+@command("MOVE", WITH_MAILBOX, has_uid=True, explicit=True)
+def move(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 6851, 3: COPYUID comes before the EXPUNGEs, which come before the tagged reply."""
+    return (yield from _carry(session, scanner, uid=uid, move=True))
+
+
+def _carry(session: "IMAPSession", scanner: Scanner, *, uid: bool, move: bool) -> Handled:
+    wanted = scanner.sequence_set()
+    scanner.space()
+    name = read_name(scanner)
+    scanner.end()
+    view = session.writable() if move else session.selected
+    uids = view.find(wanted, uid=uid)
+    target = yield from find_target(session, name)
+    verb = f"{'UID ' if uid else ''}{'MOVE' if move else 'COPY'}"
+    if not uids:
+        return Reply("OK", f"{verb} completed: there are no such messages")
+    store = session.services.store
+    if not uid and view.withheld:
+        there = yield Call(store.copies, view.mailbox.id, uids)
+        if len(there) < len(uids):
+            raise Refusal(EXPUNGED_MEANWHILE, "EXPUNGEISSUED")  # RFC 2180, 4.4
+    function = store.move if move else store.copy
+    try:
+        pairs: Sequence[tuple[int, int]] = yield Call(function, view.mailbox.id, uids, target.id)
+    except NoSuchMailbox:
+        raise Refusal("One of the mailboxes was deleted meanwhile", "TRYCREATE") from None
+    if not pairs:
+        return Reply("OK", f"{verb} completed: there are no such messages")
+    if not session.offers("UIDPLUS"):
+        return None
+    code = b"COPYUID %d %b %b" % (
+        target.uidvalidity, sequence.encode(old for old, _ in pairs), sequence.encode(new for _, new in pairs)
+    )  # fmt: skip
+    if not move:
+        return Reply("OK", f"{verb} completed", code)
+    yield Reply("OK", "Moved", code).line()
+    return None

@@ -1,0 +1,179 @@
+"""FETCH (RFC 3501, 6.4.5): in slices, one message at a time where its octets are asked for."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from ... import clock
+from ...errors import StoreError
+from ...message.facts import Facts, compute
+from ...message.structure import served
+from ...store.base import CopyRow, Store
+from ...wire.steps import Call, Pause, Step
+from .. import responses
+from ..command import WITH_MAILBOX, Handled, command
+from ..fetch_items import Item, Plan, Slice, read_items
+from ..responses import Refusal, Reply
+from ..tokens import Scanner
+
+if TYPE_CHECKING:
+    from ..session import IMAPSession
+
+EXPUNGED_MEANWHILE: Final = "Some of the messages were expunged meanwhile"
+_ROWS: Final = 512  # messages in a slice where nothing has to be computed
+_FEW: Final = 16  # messages in the first slice where it has; more when it goes quickly
+_MANY: Final = 256
+_BODIES: Final = 32  # messages whose \Seen is set at once
+_QUICK: Final = 0.002  # seconds: a slice below it may grow
+_LONG: Final = 0.004  # seconds of work after which others may run
+
+_FLAGS: Final = Item("FLAGS", b"FLAGS")
+_UID: Final = Item("UID", b"UID")
+
+
+@command("FETCH", WITH_MAILBOX, has_uid=True, numbered=True, quiet=True)
+def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.4.5. ``UID FETCH`` always has the UID in its answers (6.4.8)."""
+    wanted = scanner.sequence_set()
+    scanner.space()
+    items = read_items(scanner)
+    scanner.end()
+    if uid and _UID not in items:
+        items.insert(0, _UID)
+    uids = session.selected.find(wanted, uid=uid)
+    told = yield from _tell(session, items, uids)
+    if told < len(uids) and not uid:
+        raise Refusal(EXPUNGED_MEANWHILE, "EXPUNGEISSUED")  # RFC 2180, 4.1; RFC 5530, 3
+    return Reply("OK", f"{'UID ' if uid else ''}FETCH completed")
+
+
+def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) -> Generator[Step, Any, int]:
+    """Answer for these messages; how many were there."""
+    view, store = session.selected, session.services.store
+    plan = Plan(items)
+    sets_seen = plan.sets_seen and not view.read_only
+    with_flags = Plan([*items, _FLAGS]) if sets_seen and not plan.has_flags else plan
+    flags = flag_column(session)
+    size = _BODIES if plan.needs_bytes else _FEW if plan.kinds else _ROWS
+    told = position = 0
+    began = paused = clock.monotonic()
+    while position < len(uids):
+        part = uids[position : position + size]
+        position += len(part)
+        rows: Sequence[CopyRow] = yield Call(store.copies, view.mailbox.id, _as_set(session, part))
+        changed: dict[int, CopyRow] = {}
+        if sets_seen:
+            changed = yield from _set_seen(session, rows)
+        if plan.needs_bytes:
+            for row in rows:
+                row = changed.get(row.uid, row)
+                whole, facts = yield Call(_octets, store, row, plan.kinds)
+                if facts is not None:
+                    chosen = with_flags if row.uid in changed else plan
+                    yield chosen(Slice((view.number(row.uid),), (row,), (facts,), whole, flags))
+                    told += 1
+                paused = yield from breathe(paused)
+            continue
+        facts_of: Sequence[Facts | None] = ()
+        if plan.kinds:
+            facts_of = yield Call(_facts, store, rows, plan.kinds)
+            if None in facts_of:  # taken away between the two questions
+                rows = [row for row, facts in zip(rows, facts_of, strict=True) if facts is not None]
+        there = [facts for facts in facts_of if facts is not None]
+        if rows:
+            yield plan(Slice(view.numbers([row.uid for row in rows]), rows, there, b"", flags))
+        told += len(rows)
+        now = clock.monotonic()
+        if plan.kinds:
+            size = min(size * 2, _MANY) if now - began < _QUICK else max(size // 2, 1)
+        paused = yield from breathe(paused)
+        began = clock.monotonic()
+    return told
+
+
+def breathe(since: float) -> Generator[Step, Any, float]:
+    """Let others run where this has worked for long; when it last did."""
+    if clock.monotonic() - since <= _LONG:
+        return since
+    yield Pause()
+    return clock.monotonic()
+
+
+def _as_set(session: "IMAPSession", uids: Sequence[int]) -> Iterable[int]:
+    """UIDs for the store: neighbours in the view as a range, which costs less.
+
+    Between two UIDs of a view there is no other: what comes later has a higher one.
+    """
+    view = session.selected
+    if view.number(uids[-1]) - view.number(uids[0]) == len(uids) - 1:
+        return range(uids[0], uids[-1] + 1)
+    return uids
+
+
+def _set_seen(session: "IMAPSession", rows: Sequence[CopyRow]) -> Generator[Step, Any, dict[int, CopyRow]]:
+    """Set ``\\Seen`` where it is not; those copies, as they are now."""
+    unseen = [row.uid for row in rows if "\\Seen" not in row.flags]
+    if not unseen:
+        return {}
+    view = session.selected
+    changed, _ = yield Call(
+        session.services.store.set_flags, view.mailbox.id, unseen, frozenset({"\\Seen"}), "add"
+    )
+    view.note(changed)
+    return {row.uid: row for row in changed}
+
+
+def _octets(store: Store, row: CopyRow, kinds: frozenset[str]) -> tuple[bytes | None, Facts | None]:
+    """A message as it is served, and its facts; None where it was taken away."""
+    seq = row.message.seq
+    try:
+        raw = store.raw(seq)
+    except StoreError:
+        if store.message(seq) is not None:
+            raise
+        return None, None
+    if row.prefix:
+        whole = row.prefix + served(raw)
+        own = Facts()
+        compute(own, whole, kinds)
+        return whole, own
+    facts = store.facts((seq,), kinds)[0] if kinds else Facts()
+    return (None, None) if facts is None else (served(raw), facts)
+
+
+def _facts(store: Store, rows: Sequence[CopyRow], kinds: frozenset[str]) -> Sequence[Facts | None]:
+    """The facts of copies. Those of a copy with header fields of its own are computed for it alone."""
+    found = store.facts([row.message.seq for row in rows], kinds)
+    if not any(row.prefix for row in rows):
+        return found
+    return [
+        facts if facts is None or not row.prefix else _octets(store, row, kinds)[1]
+        for row, facts in zip(rows, found, strict=True)
+    ]
+
+
+# ---------------------------------------------------------------- for STORE too
+
+
+def flag_column(session: "IMAPSession") -> Callable[[Sequence[CopyRow]], Iterable[bytes]]:
+    """The flags of copies as this session sees them: with ``\\Recent``."""
+    view = session.selected
+
+    def column(rows: Sequence[CopyRow]) -> Iterable[bytes]:
+        if rows and view.any_recent(rows[0].uid, rows[-1].uid):
+            return map(session.flags_of, rows)
+        return map(responses.flags, [row.flags for row in rows])
+
+    return column
+
+
+def flag_plan(session: "IMAPSession", *, uid: bool) -> Callable[[Sequence[int], Sequence[CopyRow]], bytes]:
+    """What STORE answers with for a slice of copies."""
+    plan = Plan([_UID, _FLAGS] if uid else [_FLAGS])
+    flags = flag_column(session)
+    return lambda numbers, rows: plan(Slice(numbers, rows, (), b"", flags))
+
+
+def slices(rows: Sequence[CopyRow]) -> Iterator[Sequence[CopyRow]]:
+    """Copies in pieces that are answered at once."""
+    for start in range(0, len(rows), _ROWS):
+        yield rows[start : start + _ROWS]

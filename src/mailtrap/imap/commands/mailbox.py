@@ -1,0 +1,162 @@
+"""CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS."""
+
+from typing import TYPE_CHECKING, Final
+
+from ...store.base import Key, MailboxRow, Status, Store
+from ...wire.steps import Call
+from .. import responses
+from ..command import AFTER_LOGIN, Handled, command
+from ..responses import Refusal, Reply
+from ..tokens import Scanner, SyntaxFault
+from .names import find, read_name
+
+if TYPE_CHECKING:
+    from ..session import IMAPSession
+
+SPECIAL_USES: Final = {
+    use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash", "\\All", "\\Flagged")
+}
+_REAL_USES: Final = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
+STATUS_ITEMS: Final = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE")
+
+
+def _of_record(session: "IMAPSession") -> None:
+    if session.is_record:
+        raise Refusal("The mailboxes of this account are fixed: it is the record of messages", "CANNOT")
+
+
+@command("CREATE", AFTER_LOGIN, names_mailbox=True)
+def create(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.3.3; with a special use: RFC 6154, 3."""
+    del uid
+    name = read_name(scanner)
+    uses: list[str] = []
+    if not scanner.ended:
+        if not session.offers("CREATE-SPECIAL-USE"):
+            scanner.end()
+        scanner.space()
+        scanner.items(lambda: uses.extend(_uses(scanner)))
+    scanner.end()
+    _of_record(session)
+    if any(use not in _REAL_USES for use in uses):
+        raise Refusal("A mailbox cannot be made for this use", "USEATTR")  # RFC 6154, 3
+    # RFC 3501, 6.3.3: a separator at the end says that names below it will follow; it is not part of the name
+    name = name.removesuffix("/")
+    yield Call(_create, session.services.store, session.account, name, tuple(uses))
+    return None
+
+
+def _create(store: Store, account: Key, name: str, uses: tuple[str, ...]) -> MailboxRow:
+    return store.create_mailbox(account, name, special_use=uses)
+
+
+def _uses(scanner: Scanner) -> list[str]:
+    start = scanner.position
+    if scanner.word("USE") != "USE":
+        raise SyntaxFault("Expected USE", start)
+    scanner.space()
+    return scanner.items(lambda: read_use(scanner))
+
+
+def read_use(scanner: Scanner) -> str:
+    """RFC 6154, 6: use-attr; an unknown one as it stands."""
+    scanner.expect(b"\\")
+    word = "\\" + scanner.atom().decode("ascii")
+    return SPECIAL_USES.get(word.upper(), word)
+
+
+@command("DELETE", AFTER_LOGIN, names_mailbox=True)
+def delete(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.3.4. The selected mailbox may be deleted: then none is selected."""
+    del uid
+    name = read_name(scanner)
+    scanner.end()
+    _of_record(session)
+    row = yield from find(session, name)
+    if row.name == "INBOX":
+        raise Refusal("INBOX cannot be deleted", "CANNOT")
+    if not row.selectable:
+        rows = yield Call(session.services.store.mailboxes, session.account)
+        if any(other.name.startswith(row.name + "/") for other in rows):
+            raise Refusal("The name has children; delete them first", "HASCHILDREN")  # RFC 9051, 6.3.5
+    yield Call(session.services.store.delete_mailbox, row.id)
+    if session.view is not None and session.view.mailbox.id == row.id:
+        session.view = None
+        yield Reply("OK", "The selected mailbox was deleted", "CLOSED").line()
+    return None
+
+
+@command("RENAME", AFTER_LOGIN, names_mailbox=True)
+def rename(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.3.5. Sessions that have it selected keep it; INBOX gives its messages away and stays."""
+    del uid
+    name = read_name(scanner)
+    scanner.space()
+    new = read_name(scanner)
+    scanner.end()
+    _of_record(session)
+    row = yield from find(session, name)
+    yield Call(session.services.store.rename_mailbox, row.id, new.removesuffix("/"))
+    return None
+
+
+@command("SUBSCRIBE", AFTER_LOGIN, names_mailbox=True)
+def subscribe(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.3.6: whether there is such a mailbox or not."""
+    del uid
+    return (yield from _subscribe(session, scanner, on=True))
+
+
+@command("UNSUBSCRIBE", AFTER_LOGIN, names_mailbox=True)
+def unsubscribe(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.3.7: a name that was not subscribed to is left so."""
+    del uid
+    return (yield from _subscribe(session, scanner, on=False))
+
+
+def _subscribe(session: "IMAPSession", scanner: Scanner, *, on: bool) -> Handled:
+    name = read_name(scanner).removesuffix("/")
+    scanner.end()
+    _of_record(session)
+    yield Call(session.services.store.subscribe, session.account, name, on)
+    return None
+
+
+@command("STATUS", AFTER_LOGIN, names_mailbox=True)
+def status(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.3.10; SIZE: RFC 8438."""
+    del uid
+    name = read_name(scanner)
+    scanner.space()
+    items = read_status_items(session, scanner)
+    scanner.end()
+    row = yield from find(session, name)
+    if not row.selectable:
+        raise Refusal("The mailbox cannot be selected: it only has children", "NONEXISTENT")
+    line = yield Call(status_line, session.services.store, row.id, items)
+    yield line
+    return None
+
+
+def read_status_items(session: "IMAPSession", scanner: Scanner) -> list[str]:
+    """RFC 3501, 9: status-att, in parentheses."""
+
+    def item() -> str:
+        start = scanner.position
+        word = scanner.word("a status item")
+        if word not in STATUS_ITEMS or (word == "SIZE" and not session.offers("STATUS=SIZE")):
+            raise SyntaxFault(f"{word} is no status item", start)
+        return word
+
+    return scanner.items(item)
+
+
+def status_line(store: Store, mailbox: int, items: list[str]) -> bytes:
+    """The STATUS response of a mailbox."""
+    row = store.mailbox_row(mailbox)
+    counts: Status = store.status(mailbox)
+    values = {
+        "MESSAGES": counts.messages, "RECENT": counts.recent, "UIDNEXT": row.uidnext,
+        "UIDVALIDITY": row.uidvalidity, "UNSEEN": counts.unseen, "SIZE": counts.size,
+    }  # fmt: skip
+    return responses.status(row.name, [(item, values[item]) for item in dict.fromkeys(items)])

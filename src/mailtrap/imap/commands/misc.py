@@ -1,0 +1,93 @@
+"""Commands of any state: CAPABILITY, NOOP, LOGOUT; CHECK; and ID, ENABLE, NAMESPACE."""
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Final
+
+from .. import capabilities, responses
+from ..command import AFTER_LOGIN, ANY, WITH_MAILBOX, Handled, command
+from ..responses import Reply
+from ..tokens import Scanner, SyntaxFault
+
+if TYPE_CHECKING:
+    from ..session import IMAPSession
+
+_ID_FIELDS: Final = 30  # RFC 2971, 3.3: pairs of field and value in one command
+_ENABLABLE: Final[frozenset[str]] = frozenset()  # capabilities here that have to be enabled (RFC 5161, 3.1)
+
+
+@command("CAPABILITY", ANY, arguments=False)
+def capability(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.1.1."""
+    del scanner, uid
+    yield b"* CAPABILITY %b\r\n" % (yield from capabilities.offered(session))
+    return None
+
+
+@command("NOOP", ANY, arguments=False)
+def noop(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.1.2: what is new is told before every tagged reply, and so before this."""
+    del session, scanner, uid
+    yield from ()
+    return None
+
+
+@command("CHECK", WITH_MAILBOX, arguments=False)
+def check(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.4.1: the store is always up to date."""
+    del session, scanner, uid
+    yield from ()
+    return None
+
+
+@command("LOGOUT", ANY, arguments=False, fresh=True)
+def logout(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.1.3. Nothing is expunged."""
+    del scanner, uid
+    session.logging_out = True
+    session.view = None
+    yield Reply("BYE", "Logging out").line()
+    return Reply("OK", "LOGOUT completed")
+
+
+@command("ID", ANY)
+def identify(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 2971: who the client is goes into the transcript by itself."""
+    del session, uid
+    if not scanner.nil():
+        start = scanner.position
+        fields = scanner.items(lambda: _pair(scanner), empty=True)
+        if len(fields) > _ID_FIELDS:
+            raise SyntaxFault(f"More than {_ID_FIELDS} fields", start)
+    scanner.end()
+    yield b'* ID ("name" "mailtrap" "version" %b)\r\n' % responses.string(
+        metadata.version("pytest-mailtrap").encode("ascii")
+    )
+    return None
+
+
+def _pair(scanner: Scanner) -> tuple[bytes, bytes | None]:
+    name = scanner.string()
+    scanner.space()
+    return name, scanner.nstring()
+
+
+@command("ENABLE", AFTER_LOGIN)
+def enable(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 5161, 3.1: what is unknown, or needs no enabling, is passed over."""
+    del uid
+    asked = [scanner.word("the name of a capability")]
+    while not scanner.ended:
+        scanner.space()
+        asked.append(scanner.word("the name of a capability"))
+    enabled = [name for name in dict.fromkeys(asked) if name in _ENABLABLE and session.offers(name)]
+    session.enabled.update(enabled)
+    yield b"* ENABLED%b\r\n" % b"".join(b" " + name.encode("ascii") for name in enabled)
+    return None
+
+
+@command("NAMESPACE", AFTER_LOGIN, arguments=False)
+def namespace(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 2342: one personal namespace without prefix, no other's, none shared."""
+    del session, scanner, uid
+    yield b'* NAMESPACE (("" "/")) NIL NIL\r\n'
+    return None

@@ -1,0 +1,58 @@
+"""STORE (RFC 3501, 6.4.6)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from ...store.base import CopyRow, FlagMode
+from ...wire.steps import Call
+from ..command import WITH_MAILBOX, Handled, command
+from ..responses import Refusal, Reply
+from ..tokens import Scanner, SyntaxFault
+from .fetch import EXPUNGED_MEANWHILE, flag_plan, slices
+
+if TYPE_CHECKING:
+    from ..session import IMAPSession
+
+_MODES: Final[dict[str, FlagMode]] = {"FLAGS": "replace", "+FLAGS": "add", "-FLAGS": "remove"}
+
+
+@command("STORE", WITH_MAILBOX, has_uid=True, numbered=True, quiet=True)
+def store(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 3501, 6.4.6: one command is one change, however many messages."""
+    wanted = scanner.sequence_set()
+    scanner.space()
+    start = scanner.position
+    word = scanner.word("FLAGS, +FLAGS or -FLAGS")
+    silent = word.endswith(".SILENT")
+    mode = _MODES.get(word.removesuffix(".SILENT"))
+    if mode is None:
+        raise SyntaxFault(f"{word} is none of FLAGS, +FLAGS and -FLAGS", start)
+    scanner.space()
+    flags = _flags(scanner)
+    scanner.end()
+    view = session.writable()
+    uids = view.find(wanted, uid=uid)
+    if silent:  # what others did is told before, so that it is not taken for what this command does
+        yield from session.tell(expunges=False)
+    rows: Sequence[CopyRow]
+    rows, _ = yield Call(session.services.store.set_flags, view.mailbox.id, uids, flags, mode)
+    if (fresh := session.new_keywords(rows)):
+        yield fresh
+    view.note(rows, silent=silent)
+    if not silent:
+        plan = flag_plan(session, uid=uid)
+        for part in slices(rows):
+            yield plan(view.numbers([row.uid for row in part]), part)
+    if len(rows) < len(uids) and not uid:
+        raise Refusal(EXPUNGED_MEANWHILE, "EXPUNGEISSUED")  # RFC 2180, 4.2; RFC 5530, 3
+    return Reply("OK", f"{'UID ' if uid else ''}STORE completed")
+
+
+def _flags(scanner: Scanner) -> frozenset[str]:
+    """RFC 3501, 9: store-att-flags: in parentheses or not."""
+    if scanner.at(b"("):
+        return scanner.flags()
+    found = [scanner.flag()]
+    while scanner.take(b" "):
+        found.append(scanner.flag())
+    return frozenset(found)

@@ -1,0 +1,228 @@
+"""FETCH items: read, and compiled once per command (RFC 3501, 6.4.5 and 7.4.2).
+
+A ``Plan`` turns a slice of messages into bytes: one template for the line, one column of values per item. No object is
+made per message and item; that is what makes ``FETCH 1:* (FLAGS UID)`` cheap.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import Any, Final
+
+from ..message.facts import Facts
+from ..message.sections import Section
+from ..message.structure import Part
+from ..store.base import CopyRow
+from . import responses
+from .tokens import Scanner, SyntaxFault
+
+_NAME: Final = re.compile(rb"[A-Za-z0-9.]+")
+_SPEC: Final = re.compile(rb"[A-Za-z0-9.]*")
+_PARTIAL: Final = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
+_FIELD_NAMES: Final = 1000  # names in one HEADER.FIELDS
+
+MACROS: Final = {
+    "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
+    "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
+    "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item.
+
+    Attributes:
+        name: of an item without a section: ``FLAGS``, ``ENVELOPE``; else ``""``.
+        label: what its value is announced with.
+        section: of the message; None for an item without one.
+        partial: first octet and length (RFC 3501, 6.4.5).
+        peek: it does not set ``\\Seen``.
+    """
+
+    name: str
+    label: bytes
+    section: Section | None = None
+    partial: tuple[int, int] | None = None
+    peek: bool = True
+
+
+@dataclass(slots=True)
+class Slice:
+    """Some messages, in parallel: sequence numbers, copies, and their facts or their bytes where needed."""
+
+    numbers: Sequence[int]
+    rows: Sequence[CopyRow]
+    facts: Sequence[Facts] = ()
+    served: bytes = b""  # of the only message
+    flags: Callable[[Sequence[CopyRow]], Iterable[bytes]] = field(default=lambda rows: _flags(rows))
+
+
+Column = Callable[[Slice], Iterable[Any]]
+
+
+def _flags(rows: Sequence[CopyRow]) -> Iterable[bytes]:
+    return map(responses.flags, [row.flags for row in rows])
+
+
+def _number(part: Slice) -> Iterable[int]:
+    return part.numbers
+
+
+def _of_row(name: str) -> Column:
+    get = attrgetter(name)
+    return lambda part: map(get, part.rows)
+
+
+def _of_facts(name: str) -> Column:
+    get = attrgetter(name)
+    return lambda part: map(get, part.facts)
+
+
+# name: what stands in the template, the column, the kind of facts it needs
+_PLAIN: Final[dict[str, tuple[bytes, Column, str]]] = {
+    "FLAGS": (b"(%b)", lambda part: part.flags(part.rows), ""),
+    "UID": (b"%d", _of_row("uid"), ""),
+    "INTERNALDATE": (
+        b"%b", lambda part: map(responses.date_time, [row.internal_date for row in part.rows]), "",
+    ),
+    "RFC822.SIZE": (b"%d", _of_row("size"), ""),
+    "ENVELOPE": (b"%b", _of_facts("envelope"), "envelope"),
+    "BODY": (b"%b", _of_facts("body"), "body"),
+    "BODYSTRUCTURE": (b"%b", _of_facts("bodystructure"), "bodystructure"),
+}  # fmt: skip
+_RFC822: Final = {
+    "RFC822": Item("", b"RFC822", Section(), None, False),
+    "RFC822.HEADER": Item("", b"RFC822.HEADER", Section((), "HEADER")),
+    "RFC822.TEXT": Item("", b"RFC822.TEXT", Section((), "TEXT"), None, False),
+}
+
+
+class Plan:
+    """Items, compiled.
+
+    Attributes:
+        kinds: the kinds of facts it needs.
+        needs_bytes: whether it needs the message itself: then a slice is one message.
+        sets_seen: whether ``\\Seen`` is set by it.
+        has_flags: whether FLAGS are among the items.
+    """
+
+    __slots__ = ("_columns", "_template", "has_flags", "kinds", "needs_bytes", "sets_seen")
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        parts: list[bytes] = []
+        columns: list[Column] = [_number]
+        kinds: set[str] = set()
+        for item in items:
+            label = item.label.replace(b"%", b"%%")
+            if item.section is None:
+                value, column, kind = _PLAIN[item.name]
+                columns.append(column)
+                if kind:
+                    kinds.add(kind)
+            else:
+                value = b"%b%b"
+                columns += _section_columns(item)
+                if item.section != Section():
+                    kinds.add("structure")
+            parts.append(b"%b %b" % (label, value))
+        self._template: Final = b"* %d FETCH (" + b" ".join(parts) + b")\r\n"
+        self._columns: Final = tuple(columns)
+        self.kinds: Final = frozenset(kinds)
+        self.needs_bytes: Final = any(item.section is not None for item in items)
+        self.sets_seen: Final = any(not item.peek for item in items)
+        self.has_flags: Final = any(item.name == "FLAGS" for item in items)
+
+    def __call__(self, part: Slice) -> bytes:
+        """The responses for a slice."""
+        rows = zip(*[column(part) for column in self._columns], strict=True)
+        return b"".join(map(self._template.__mod__, rows))
+
+
+def _section_columns(item: Item) -> tuple[Column, Column]:
+    """What announces a section's octets, and the octets: two columns, so that they are copied once."""
+    section, partial = item.section, item.partial
+    assert section is not None
+    found: list[bytes | None] = [None]
+
+    def announce(part: Slice) -> Iterable[bytes]:
+        octets: bytes | None = part.served
+        if section != Section():
+            root = part.facts[0].structure
+            assert isinstance(root, Part)
+            octets = section.of(part.served, root)
+        if octets is not None and partial is not None:
+            octets = octets[partial[0] : partial[0] + partial[1]]
+        found[0] = octets
+        return (b"NIL" if octets is None else b"{%d}\r\n" % len(octets),)
+
+    def octets(part: Slice) -> Iterable[bytes]:
+        del part
+        taken, found[0] = found[0], None
+        return (taken or b"",)
+
+    return announce, octets
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_items(scanner: Scanner) -> list[Item]:
+    """RFC 3501, 9: what follows the set in FETCH; each item once, in the order given."""
+    if scanner.at(b"("):
+        items = scanner.items(lambda: _read_item(scanner))
+    else:
+        macro = MACROS.get(scanner.peek_word())
+        if macro is not None:
+            scanner.word()
+            return [_plain(name) for name in macro]
+        items = [_read_item(scanner)]
+    return list(dict.fromkeys(items))
+
+
+def _plain(name: str) -> Item:
+    return Item(name, name.encode("ascii"))
+
+
+def _read_item(scanner: Scanner) -> Item:
+    start = scanner.position
+    name = scanner.match(_NAME, "a FETCH item").decode("ascii").upper()
+    if name in ("BODY", "BODY.PEEK") and scanner.take(b"["):
+        return _read_section(scanner, peek=name == "BODY.PEEK")
+    if name in _PLAIN:
+        return _plain(name)
+    if name in _RFC822:
+        return _RFC822[name]
+    raise SyntaxFault(f"{name} is no FETCH item", start)
+
+
+def _read_section(scanner: Scanner, *, peek: bool) -> Item:
+    start = scanner.position
+    spec = scanner.match(_SPEC, "a section").decode("ascii").upper()
+    names: list[bytes] = []
+    if scanner.take(b" "):
+        names = scanner.items(lambda: scanner.astring("the name of a header field"))
+        if len(names) > _FIELD_NAMES:
+            raise SyntaxFault(f"More than {_FIELD_NAMES} names of header fields", start)
+    scanner.expect(b"]")
+    try:
+        section = Section.parse(f"{spec} (X)" if names else spec)
+    except ValueError:
+        raise SyntaxFault("That is no section", start) from None
+    label = spec.encode("ascii")
+    if names:
+        section = replace(section, names=frozenset(name.lower() for name in names))
+        label += b" (%b)" % b" ".join(map(responses.astring, names))
+    label = b"BODY[%b]" % label
+    partial = None
+    if scanner.at(b"<"):
+        start = scanner.position
+        found = scanner.match(_PARTIAL, "a partial such as <0.1024>")
+        first, _, count = found[1:-1].partition(b".")
+        partial = int(first), int(count)
+        if not partial[1] or max(partial) >= 1 << 32:
+            raise SyntaxFault("A partial has a length, and numbers below 2**32", start)
+        label += b"<%d>" % partial[0]
+    return Item("", label, section, partial, peek)

@@ -1,0 +1,216 @@
+"""Search keys (RFC 3501, 6.4.4), read into the store's tree.
+
+What only this session knows - sequence numbers, ``\\Recent``, ``$`` - becomes UIDs here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from .. import limits
+from ..message import charsets
+from ..store import search
+from . import sequence
+from .responses import Refusal
+from .sequence import STAR, SequenceSet
+from .tokens import Scanner, SyntaxFault
+from .view import View
+
+Tree = search.Tree
+
+_FLAGS: Final[dict[str, Tree]] = {
+    "ALL": search.All(),
+    "ANSWERED": search.Flag("\\Answered"),
+    "DELETED": search.Flag("\\Deleted"),
+    "DRAFT": search.Flag("\\Draft"),
+    "FLAGGED": search.Flag("\\Flagged"),
+    "SEEN": search.Flag("\\Seen"),
+    "UNANSWERED": search.Flag("\\Answered", False),
+    "UNDELETED": search.Flag("\\Deleted", False),
+    "UNDRAFT": search.Flag("\\Draft", False),
+    "UNFLAGGED": search.Flag("\\Flagged", False),
+    "UNSEEN": search.Flag("\\Seen", False),
+}
+_FIELDS: Final = {"BCC": "bcc", "CC": "cc", "FROM": "from", "SUBJECT": "subject", "TO": "to"}
+_DAYS: Final[dict[str, Callable[[date], Tree]]] = {
+    "BEFORE": search.Before, "ON": search.On, "SINCE": search.Since,
+    "SENTBEFORE": search.SentBefore, "SENTON": search.SentOn, "SENTSINCE": search.SentSince,
+}  # fmt: skip
+_NUMBERS: Final[dict[str, Callable[[int], Tree]]] = {
+    "LARGER": search.Larger, "SMALLER": search.Smaller, "OLDER": search.Older, "YOUNGER": search.Younger,
+}  # fmt: skip
+_WITHIN: Final = ("OLDER", "YOUNGER")
+_WITH_ARGUMENT: Final = frozenset(
+    {"NOT", "UID", "KEYWORD", "UNKEYWORD", "HEADER", "BODY", "TEXT", *_DAYS, *_NUMBERS, *_FIELDS}
+)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads keys for one session.
+
+    Attributes:
+        charset: of strings; None where none was named.
+        within: whether OLDER and YOUNGER are there (RFC 5032).
+        numbered: whether sequence numbers were used; known when all was read.
+    """
+
+    scanner: Scanner
+    view: View
+    charset: str | None = None
+    within: bool = True
+    numbered: bool = False
+    _depth: int = 0
+
+    def keys(self) -> Tree:
+        """One key or several, all of which have to fit."""
+        trees = [self.key()]
+        while self.scanner.take(b" "):
+            trees.append(self.key())
+        return trees[0] if len(trees) == 1 else search.And(tuple(trees))
+
+    def key(self) -> Tree:
+        """RFC 3501, 9: search-key."""
+        self._depth += 1
+        if self._depth > limits.IMAP_DEPTH:
+            raise SyntaxFault("The search keys are nested too deep", self.scanner.position)
+        try:
+            return self._key()
+        finally:
+            self._depth -= 1
+
+    def _key(self) -> Tree:
+        scanner = self.scanner
+        if scanner.at(b"("):
+            scanner.open()
+            tree = self.keys()
+            scanner.close()
+            return tree
+        if (first := scanner.text[scanner.position : scanner.position + 1]) and first in b"0123456789*$":
+            return self._messages(scanner.sequence_set())
+        start = scanner.position
+        word = scanner.word("a search key")
+        if word in _FLAGS:
+            return _FLAGS[word]
+        if word in ("NEW", "OLD", "RECENT"):
+            return self._recent(word)
+        if word == "OR":
+            return self._either()
+        if word not in _WITH_ARGUMENT or (word in _WITHIN and not self.within):
+            raise SyntaxFault(f"{word} is no search key", start)
+        scanner.space()
+        return self._with_argument(word)
+
+    def _with_argument(self, word: str) -> Tree:
+        scanner = self.scanner
+        if word == "NOT":
+            return search.Not(self.key())
+        if word == "UID":
+            return self._uids(scanner.sequence_set())
+        if word in _DAYS:
+            return _DAYS[word](date.fromordinal(scanner.date()))
+        if word in _NUMBERS:
+            return _NUMBERS[word](self._interval() if word in _WITHIN else scanner.number(63))
+        if word in ("KEYWORD", "UNKEYWORD"):
+            return search.Flag(scanner.atom().decode("ascii"), word == "KEYWORD")
+        if word in _FIELDS:
+            return search.HeaderContains(_FIELDS[word], self._text())
+        if word == "HEADER":
+            name = scanner.astring("the name of a header field").decode("ascii", "replace")
+            scanner.space()
+            return search.HeaderContains(name, self._text())
+        return self._contains(search.Body if word == "BODY" else search.Text)
+
+    def _either(self) -> Tree:
+        """OR. One in the other's second place is the same as one with three, so a chain of them is not deep."""
+        trees: list[Tree] = []
+        self.scanner.space()
+        while True:
+            trees.append(self.key())
+            self.scanner.space()
+            if self.scanner.peek_word() != "OR":
+                break
+            self.scanner.word()
+            self.scanner.space()
+        trees.append(self.key())
+        return search.Or(tuple(trees))
+
+    def _contains(self, kind: Callable[[str], Tree]) -> Tree:
+        text = self._text()
+        return kind(text) if text else search.All()
+
+    def _text(self) -> str:
+        octets = self.scanner.astring("a text")
+        try:
+            return octets.decode(self.charset or "utf-8")
+        except UnicodeError:
+            raise Refusal(f"The text is no {self.charset or 'UTF-8'}", kind="BAD") from None
+
+    def _interval(self) -> int:
+        start = self.scanner.position
+        seconds = self.scanner.number()
+        if not seconds:
+            raise SyntaxFault("An interval is not zero", start)  # RFC 5032, 2
+        return seconds
+
+    # ------------------------------------------------------------ what becomes UIDs
+
+    def _recent(self, word: str) -> Tree:
+        recent = search.Uids(tuple(self.view.recent_ranges))
+        if word == "RECENT":
+            return recent
+        if word == "OLD":
+            return search.Not(recent)
+        return search.And((recent, search.Flag("\\Seen", False)))
+
+    def _messages(self, wanted: SequenceSet) -> Tree:
+        """Sequence numbers: between two neighbours there is no other UID, so a range of one is one of the other.
+
+        A number that no message has fits none; a SEARCH that finds nothing is answered, not refused.
+        """
+        if wanted == sequence.SAVED:
+            return search.Uids.of(self.view.saved)
+        self.numbered = True
+        known = self.view.uids
+        ranges = []
+        for low, high in wanted:
+            if high == STAR:
+                high = len(known)
+                low = min(low, high)
+            high = min(high, len(known))
+            if 0 < low <= high:
+                ranges.append((known[low - 1], known[high - 1]))
+        return search.Uids(tuple(ranges))
+
+    def _uids(self, wanted: SequenceSet) -> Tree:
+        if wanted == sequence.SAVED:
+            return search.Uids.of(self.view.saved)
+        known = self.view.uids
+        last = known[-1] if known else 0
+        ranges = []
+        for low, high in wanted:
+            if high == STAR:
+                low, high = min(low, last), last
+            ranges.append((low, high))
+        return search.Uids(tuple(ranges))
+
+
+def read_charset(scanner: Scanner) -> str | None:
+    """CHARSET and its name, where it comes next; the name of Python's codec.
+
+    Raises:
+        Refusal: it is none that is known here (RFC 3501, 6.4.4: BADCHARSET).
+    """
+    if scanner.peek_word() != "CHARSET":
+        return None
+    scanner.word()
+    scanner.space()
+    name = scanner.astring("the name of a charset").decode("ascii", "replace")
+    scanner.space()
+    codec = charsets.codec(name)
+    if codec is None:
+        raise Refusal("There is no such charset here", "BADCHARSET (US-ASCII UTF-8)")
+    return "utf-8" if codec == "ascii" else codec
+
+

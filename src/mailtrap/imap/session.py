@@ -1,0 +1,530 @@
+"""The conversation of one IMAP connection: states, dispatch, and what is told between commands.
+
+Invariants:
+
+- One command at a time, in the order they came; each gets exactly one tagged reply, unless the connection ends.
+- What others changed is told between two commands (or in IDLE), before the tagged reply, never into the middle of one.
+- No exception of a handler ends the session: it is reported, and the command is answered NO [SERVERBUG].
+"""
+
+import re
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final
+
+from .. import limits
+from ..delivery.services import Services
+from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota, StoreError
+from ..faults import Disconnected, Respond
+from ..scopes import Scope
+from ..store.base import ALL, CopyRow, Key
+from ..transcript import Session
+from ..wire.lines import InputEnded, LineTooLong
+from ..wire.lines import read_line as read_line_of
+from ..wire.machine import Machine, Steps
+from ..wire.steps import NEED_DATA, Call, Close, Step
+from . import capabilities, responses
+from .collect import Announced, Collector, Command, Dropped, Overflow
+from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, Gate, Spec
+from .commands import COMMANDS
+from .commands.auth import start_tls
+from .responses import Goodbye, Refusal, Reply
+from .tokens import Incomplete, Scanner, SyntaxFault
+from .view import View
+
+_HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S+ HTTP/\d")
+_TLS_RECORD: Final = b"\x16\x03"
+_TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
+_NUMBERED: Final = re.compile(
+    rb"^[^ \r\n]+ (?:FETCH|STORE|SEARCH|COPY|MOVE|UID SEARCH) ", re.IGNORECASE | re.MULTILINE
+)
+_SECRET: Final = re.compile(
+    rb'([^ ]+ +(?:LOGIN(?: +(?:"[^"]*"|[^" ]+))?|AUTHENTICATE(?: +[^" ]+)?)).+', re.IGNORECASE | re.DOTALL
+)
+_SHOWN: Final = bytes(c if 32 <= c != 127 else ord("?") for c in range(256))
+_COMMANDS_PER_LOG: Final = 8  # so many commands share one piece of the transcript
+_TOLD: Final = 2048  # octets of one step's output that still go into the transcript as they are
+
+_STORE_REPLIES: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
+    (NoSuchMailbox, "NONEXISTENT", "No such mailbox"),
+    (MailboxExists, "ALREADYEXISTS", "There is a mailbox of that name"),
+    (NotAllowed, "CANNOT", "That is not possible"),
+    (OverQuota, "OVERQUOTA", "Over quota"),
+    (NoSuchAccount, "UNAVAILABLE", "The account is gone"),
+)
+
+
+class IMAPSession(Machine):
+    """One connection.
+
+    Attributes:
+        services: of the server.
+        implicit_tls: whether TLS was there from the first octet.
+        key: the account; None before the login.
+        view: the selected mailbox; None where none is.
+        enabled: what the client enabled (RFC 5161).
+        uses_numbers: whether this command has sequence numbers though it is a UID command.
+        logging_out, tls_begins: what comes after the tagged reply of this command.
+        tag: of the command that is carried out.
+    """
+
+    def __init__(
+        self, record: Session, scope: Scope, services: Services, *, implicit_tls: bool = False
+    ) -> None:
+        self.services = services
+        self.implicit_tls = implicit_tls
+        self.key: Key | None = None
+        self.view: View | None = None
+        self.enabled: set[str] = set()
+        self.uses_numbers = False
+        self.logging_out = False
+        self.tls_begins = False
+        self._unknown = 0
+        self.tag = b"*"
+        self._octets = 0  # of output that the transcript has by its size only
+        self._since_cut = 0
+        super().__init__(record, scope, services.rules)
+        self.collector = Collector(self.buffer)
+
+    # ------------------------------------------------------------ what handlers ask
+
+    @property
+    def secure(self) -> bool:
+        """Whether the connection has TLS."""
+        return self.implicit_tls or self.record.tls is not None
+
+    @property
+    def account(self) -> Key:
+        """The account that is logged in."""
+        assert self.key is not None
+        return self.key
+
+    @property
+    def selected(self) -> View:
+        """The selected mailbox."""
+        assert self.view is not None
+        return self.view
+
+    def offers(self, name: str) -> bool:
+        """Whether a capability holds for this session now."""
+        capability = capabilities.BY_NAME[name.upper()]
+        changes = self.scope.live.imap_capabilities
+        if capabilities.switched_off(name, changes):
+            return False
+        if not capability.default and not any(change.upper() == f"+{name.upper()}" for change in changes):
+            return False
+        return capability.when is None or capability.when(self)
+
+    def writable(self) -> View:
+        """The selected mailbox, to change it.
+
+        Raises:
+            Refusal: it was selected with EXAMINE.
+        """
+        if self.selected.read_only:
+            raise Refusal("The mailbox was selected read-only", "CANNOT")
+        return self.selected
+
+    def read_line(self) -> Generator[Step, Any, bytes]:
+        """One line that belongs to a command that has begun: a SASL response, DONE."""
+        return read_line_of(self, limits.IMAP_LINE, limits.IMAP_LINE_END)
+
+    # ------------------------------------------------------------ the conversation
+
+    def run(self) -> Steps:
+        """From the greeting to the end."""
+        self.timeout = self.scope.live.imap_timeout
+        try:
+            if (yield from self._greet()):
+                while not self.logging_out and (command := (yield from self._collect())) is not None:
+                    yield from self._perform(command)
+        except Goodbye as goodbye:
+            line = goodbye.reply.line()
+            self.record.reply(line)
+            yield line
+        except InputEnded:
+            pass
+        yield Close()
+
+    def expired(self) -> bytes:
+        """RFC 3501, 5.4."""
+        line = Reply("BYE", "Idle for too long").line()
+        self.record.reply(line)
+        return line
+
+    def _greet(self) -> Generator[Step, Any, bool]:
+        line = Reply(
+            "OK", f"{self.services.hostname} ready", b"CAPABILITY " + (yield from capabilities.offered(self))
+        ).line()
+        if self._rules.active:
+            answer = yield from self.ask("before", "CONNECT")
+            if answer is not None:
+                line = _as_reply(answer, "BYE").line()
+        self.record.reply(line)
+        yield line
+        return not line.startswith(b"* BYE")
+
+    # ------------------------------------------------------------ collecting
+
+    def _collect(self) -> Generator[Step, Any, Command | None]:
+        """The next whole command; None where the input ends."""
+        first = self._since_cut == 0 and self.key is None
+        gate: Gate | None = None
+        refused: Reply | None = None
+        while True:
+            if first and self.buffer.startswith(_TLS_RECORD):
+                self.record.note(b"a TLS record on a connection without TLS")
+                return None
+            event = self.collector.next()
+            if event is None:
+                if self.eof:
+                    return None
+                yield NEED_DATA
+            elif isinstance(event, Command):
+                return event
+            elif isinstance(event, Overflow):
+                raise Goodbye("That is too much", "TOOBIG")
+            elif isinstance(event, Dropped):
+                self._note_command(event.text)
+                reply = refused or Reply("BAD", "The command line is too long", "TOOBIG")
+                yield from self._finish(_tag_of(event.text), reply)
+                gate = refused = None
+            else:
+                gate, refused = yield from self._announced(event, gate)
+                if refused is None:
+                    self.collector.accept()
+                    if event.synchronizing:
+                        yield b"+ Ready for the literal\r\n"
+                    continue
+                self.collector.refuse()
+                if event.synchronizing:
+                    self._note_command(event.command.text)
+                    yield from self._finish(_tag_of(event.command.text), refused)
+                    gate = refused = None
+
+    def _announced(
+        self, event: Announced, gate: Gate | None
+    ) -> Generator[Step, Any, tuple[Gate | None, Reply | None]]:
+        """Whether the literal is wanted: who takes the command decides, before a single octet of it is read."""
+        try:
+            if not event.synchronizing and event.size > 4096 and not self.offers("LITERAL+"):
+                # RFC 7888, 5: with LITERAL- a longer one has to be announced and waited for
+                raise Refusal("A literal over 4096 octets has to wait for the continuation", "TOOBIG", "BAD")
+            if gate is None:
+                gate = yield from self._gate(event)
+            if gate is None:
+                if event.size > limits.IMAP_LITERAL or event.total > limits.IMAP_LITERALS:
+                    raise Refusal("The literal is too long", "TOOBIG", "BAD")
+            else:
+                yield from gate(event.size, event.total)
+        except Refusal as refusal:
+            return gate, refusal.reply
+        except SyntaxFault as fault:
+            return gate, Reply("BAD", str(fault))
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is a reply
+            return gate, self._reply_to(error)
+        return gate, None
+
+    def _gate(self, event: Announced) -> Generator[Step, Any, Gate | None]:
+        """What decides on the literals of this command; None for those that are arguments."""
+        scanner = Scanner(event.command.text, event.command.literals)
+        scanner.tag()
+        scanner.space()
+        spec, _ = self._spec(scanner)
+        if spec.gate is None:
+            return None
+        scanner.space()
+        try:
+            return (yield from spec.gate(self, scanner))
+        except Incomplete:
+            return None  # the literal is an argument before the message
+
+    # ------------------------------------------------------------ one command
+
+    def _perform(self, command: Command) -> Steps:
+        scanner = Scanner(command.text, command.literals)
+        first = self._since_cut == 0 and self.key is None
+        if first and _HTTP.match(command.text):
+            self._note_command(command.text)
+            raise Goodbye("This is IMAP, not HTTP")
+        try:
+            tag = scanner.tag()
+            scanner.space()
+        except SyntaxFault as fault:
+            self._note_command(command.text)
+            yield from self._finish(b"*", self._not_understood(Reply("BAD", f"No command: {fault}")))
+            return
+        try:
+            spec, uid = self._spec(scanner)
+        except (Refusal, SyntaxFault) as problem:
+            self._note_command(command.text)
+            reply = problem.reply if isinstance(problem, Refusal) else Reply("BAD", str(problem))
+            known = isinstance(problem, Refusal) and reply.code == "CLIENTBUG"
+            yield from self._finish(tag, reply if known else self._not_understood(reply))
+            return
+        self._unknown = 0
+        self._note_command(command.text)
+        for literal in command.literals:
+            self.record.note(b"%d octets of a literal" % len(literal))
+        yield from self._carry_out(tag, spec, uid, scanner)
+
+    def _spec(self, scanner: Scanner) -> tuple[Spec, bool]:
+        """The command that comes next, and whether it is its UID form.
+
+        Raises:
+            Refusal: there is none of that name, or not in this state.
+        """
+        verb = scanner.word("a command")
+        uid = verb == "UID"
+        if uid:
+            scanner.space()
+            verb = scanner.word("a command")
+        spec = COMMANDS.get(verb)
+        if spec is None or (uid and not spec.has_uid):
+            raise Refusal(f"Unknown command {'UID ' if uid else ''}{verb}", kind="BAD")
+        capability = capabilities.needed_by(verb) if verb != "STARTTLS" else None
+        if (capability or (uid and verb == "EXPUNGE")) and not self.offers(capability or "UIDPLUS"):
+            raise Refusal(f"Unknown command {verb}", kind="BAD")
+        state = NOT_AUTHENTICATED if self.key is None else AUTHENTICATED if self.view is None else SELECTED
+        if state not in spec.states:
+            if state == NOT_AUTHENTICATED:
+                when = "after the login"
+            else:
+                when = "while a mailbox is selected" if SELECTED in spec.states else "before the login"
+            raise Refusal(f"{verb} is possible only {when}", "CLIENTBUG", "BAD")  # RFC 5530, 3
+        return spec, uid
+
+    def _not_understood(self, reply: Reply) -> Reply:
+        self._unknown += 1
+        if self._unknown >= limits.UNKNOWN_COMMANDS:
+            raise Goodbye("Too many commands that are none")
+        return reply
+
+    def _carry_out(self, tag: bytes, spec: Spec, uid: bool, scanner: Scanner) -> Steps:
+        self.tag = tag
+        self.uses_numbers = spec.numbered and not uid
+        facts: dict[str, Any] = {}
+        try:
+            if self._rules.active:
+                facts = self._facts(spec, scanner)
+                answer = yield from self.ask("before", spec.verb, **facts)
+                reply = yield from self._handle(spec, uid, scanner) if answer is None else _replied(answer)
+            else:
+                reply = yield from self._handle(spec, uid, scanner)
+        except (Goodbye, Disconnected, InputEnded):
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is a reply
+            reply = self._reply_to(error)
+        if self.view is not None and reply.kind != "BAD" and not spec.fresh:
+            try:
+                yield from self.tell(expunges=not self.uses_numbers, explicit=spec.explicit)
+            except StoreError as error:
+                self.services.report(error, self.scope)
+        if self._rules.active:
+            answer = yield from self.ask("reply", spec.verb, **facts)
+            reply = reply if answer is None else _as_reply(answer)
+        if not spec.announced:
+            self.heard(spec.verb)
+        yield from self._finish(tag, reply)
+        if self.tls_begins:
+            self.tls_begins = False
+            if reply.kind == "OK":
+                yield from start_tls(self)
+        if self._rules.active:
+            yield from self.ask("after", spec.verb, **facts)
+
+    def _handle(self, spec: Spec, uid: bool, scanner: Scanner) -> Generator[Step, Any, Reply]:
+        if spec.arguments:
+            scanner.space()
+        elif spec.arguments is not None:
+            scanner.end()
+        reply = yield from self._watched(spec.handler(self, scanner, uid), spec)
+        return reply or Reply("OK", f"{'UID ' if uid else ''}{spec.verb} completed")
+
+    def heard(self, verb: str) -> None:
+        """Tell who waits for a command of this client (``wait_for_command``)."""
+        if self.services.commands.listening:
+            self.services.commands.heard(self.record, verb)
+
+    def _finish(self, tag: bytes, reply: Reply) -> Steps:
+        """The tagged reply."""
+        if self._octets:
+            self.record.note(b"%d octets of data" % self._octets)
+            self._octets = 0
+        if reply.kind == "BYE":
+            raise Goodbye(reply.text, str(reply.code))
+        line = reply.line(tag)
+        self.record.reply(line)
+        self._since_cut += 1
+        if self._since_cut % _COMMANDS_PER_LOG == 0:
+            self.record.cut()
+        yield line
+
+    def _reply_to(self, error: Exception) -> Reply:
+        """How a command ends that raised."""
+        if isinstance(error, Refusal):
+            return error.reply
+        if isinstance(error, SyntaxFault):
+            return Reply("BAD", str(error))
+        if isinstance(error, LineTooLong):
+            return Reply("BAD", "The line is too long", "TOOBIG")
+        for kind, code, text in _STORE_REPLIES:
+            if isinstance(error, kind):
+                return Reply("NO", text, code)
+        self.services.report(error, self.scope)
+        if isinstance(error, StoreError):
+            return Reply("NO", "The store cannot answer now; try again later", "UNAVAILABLE")
+        return Reply("NO", "Internal error", "SERVERBUG")
+
+    def _facts(self, spec: Spec, scanner: Scanner) -> dict[str, Any]:
+        """What fault rules can match."""
+        facts: dict[str, Any] = {}
+        ahead = Scanner(scanner.text, scanner.literals)
+        ahead.position = scanner.position
+        try:
+            if spec.verb == "LOGIN":
+                ahead.space()
+                facts["user"] = ahead.astring().decode("utf-8", "replace")
+            elif spec.names_mailbox:
+                ahead.space()
+                facts["mailbox"] = ahead.mailbox()
+        except (SyntaxFault, Incomplete, ValueError):
+            pass  # what cannot be read is refused by the handler
+        if "mailbox" not in facts and self.view is not None:
+            facts["mailbox"] = self.view.mailbox.name
+        return facts
+
+    # ------------------------------------------------------------ the transcript
+
+    def _note_command(self, text: bytes) -> None:
+        text = _redacted(text).replace(b"\r\n", b" ")
+        if not text.isascii():
+            text = text.decode("utf-8", "replace").encode("ascii", "backslashreplace")
+        self.record.command(text.translate(_SHOWN))
+
+    def _watched(self, handler: Generator[Step, Any, Reply | None], spec: Spec) -> Generator[Step, Any, Reply | None]:
+        """Carry a handler's steps on, and keep what it says: in full where it is short, else by its size."""
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                step = handler.send(answer) if error is None else handler.throw(error)
+            except StopIteration as done:
+                reply: Reply | None = done.value
+                return reply
+            answer = error = None
+            if step.__class__ is bytes:
+                self._keep(step, quiet=spec.quiet)
+            try:
+                answer = yield step
+            except Exception as raised:  # noqa: BLE001  the driver's error belongs to the handler
+                error = raised
+
+    def _keep(self, output: Any, *, quiet: bool) -> None:
+        if quiet or len(output) > _TOLD:
+            self._octets += len(output)
+        else:
+            self.record.reply(output)
+
+    # ------------------------------------------------------------ what others did
+
+    def tell(self, *, expunges: bool, explicit: bool = False) -> Steps:
+        """Ask the store what is new in the selected mailbox, and say it.
+
+        Args:
+            expunges: whether EXPUNGE may be told (RFC 3501, 7.4.1).
+            explicit: the command itself expunges, so it is told even where the client did not wait.
+
+        Raises:
+            Goodbye: the mailbox was deleted, or has other UIDs now.
+        """
+        view = self.selected
+        store = self.services.store
+        mailbox = view.mailbox.id
+        try:
+            changes = yield Call(store.changes, mailbox, view.modseq)
+            if changes.highestmodseq == view.modseq and not view.withheld:
+                return
+            current = recent_from = None
+            if changes.vanished or not changes.complete or any(copy.uid > _last(view) for copy in changes.changed):
+                if changes.changed and changes.changed[-1].uid > _last(view):
+                    recent_from = yield Call(_take_recent(store, view.read_only), mailbox)
+                    # what came between the two questions was taken by this session too
+                    changes = yield Call(store.changes, mailbox, view.modseq)
+                current = yield Call(store.snapshot, mailbox)
+        except NoSuchMailbox:
+            raise Goodbye("The selected mailbox was deleted", "UNAVAILABLE") from None
+        if changes.uidvalidity != view.mailbox.uidvalidity:
+            raise Goodbye("The selected mailbox has a new UIDVALIDITY", "UNAVAILABLE")
+        expunges = expunges and (explicit or not _NUMBERED.search(self.buffer))
+        news = view.apply(changes, expunges=expunges, current=current)
+        lines = [b"* %d EXPUNGE\r\n" % number for number in news.expunged]
+        if news.exists is not None:
+            if recent_from is not None:
+                view.add_recent(max(recent_from, news.arrived[0]), news.arrived[-1])
+            lines.append(b"* %d EXISTS\r\n* %d RECENT\r\n" % (news.exists, view.recent))
+        if news.changed:
+            lines.append(self.new_keywords([copy for _, copy in news.changed]))
+            lines += [
+                b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (number, copy.uid, self.flags_of(copy))
+                for number, copy in news.changed
+            ]
+        output = b"".join(lines)
+        if output:
+            self._keep(output, quiet=False)
+            yield output
+
+    def flags_of(self, copy: CopyRow) -> bytes:
+        """The flags of a copy for this session, without parentheses."""
+        if self.selected.is_recent(copy.uid):
+            return responses.flags(copy.flags | {"\\Recent"})
+        return responses.flags(copy.flags)
+
+    def new_keywords(self, copies: Sequence[CopyRow]) -> bytes:
+        """FLAGS and PERMANENTFLAGS where keywords came to be that the client does not know (RFC 3501, 7.2.6)."""
+        view = self.selected
+        found = {keyword for flags in {copy.flags for copy in copies} for keyword in flags if keyword[0] != "\\"}
+        if found <= view.keywords:
+            return b""
+        view.keywords |= found
+        return responses.flag_lines(view.keywords, read_only=view.read_only)
+
+    @property
+    def is_record(self) -> bool:
+        """Whether this is the account ``all``, into which nothing can be put."""
+        return self.account.address == ALL
+
+
+def _last(view: View) -> int:
+    return view.uids[-1] if view.uids else 0
+
+
+def _take_recent(store: Any, peek: bool) -> Callable[[int], int]:
+    def take_recent(mailbox: int) -> int:
+        lowest: int = store.take_recent(mailbox, peek=peek)
+        return lowest
+
+    return take_recent
+
+
+def _tag_of(text: bytes) -> bytes:
+    found = _TAG.match(text)
+    return found[0] if found and text[found.end() : found.end() + 1] in (b" ", b"\r", b"\n", b"") else b"*"
+
+
+def _replied(answer: Respond) -> Generator[Step, Any, Reply]:
+    yield from ()
+    return _as_reply(answer)
+
+
+def _as_reply(answer: Respond, default: responses.Kind = "NO") -> Reply:
+    """A fault rule's reply: a status word as it is, anything else as the default."""
+    word = str(answer.reply).upper()
+    if word in ("OK", "NO", "BAD", "BYE"):
+        default = word  # type: ignore[assignment]  # it is one of them
+    return Reply(default, answer.text or "As a rule says")
+
+
+def _redacted(text: bytes) -> bytes:
+    """The command as the transcript may have it: no password, no SASL response."""
+    found = _SECRET.match(text)
+    return found[1] + b" ***" if found else text
