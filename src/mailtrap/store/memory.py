@@ -639,6 +639,8 @@ class MemoryStore(Store):
     def _transfer(
         self, source: Mailbox, positions: Sequence[int], target: Mailbox, *, move: bool
     ) -> list[tuple[int, int]]:
+        if not positions:
+            return []
         now = clock.now()
         modseq = target.highestmodseq + 1
         copies = source.copies(positions)

@@ -1,0 +1,27 @@
+"""The contract's test suite: what every store must do, whoever wrote it.
+
+Subclass it in a test module and say how a store is made::
+
+    class TestMyStore(PersistentStoreContract):
+        def make(self, path):
+            return MyStore(path / "mail")
+
+It needs pytest, and hypothesis for the one test that compares the store with a model. For readable failures call
+``pytest.register_assert_rewrite("mailtrap.store.contract")`` in a ``conftest.py``.
+"""
+
+from .accounts import Accounts, Mailboxes
+from .copies import Copies, TheRest
+from .deliveries import Deliveries, Hints
+from .messages import Messages, Record
+from .reopening import Reopening
+
+__all__ = ["PersistentStoreContract", "StoreContract"]
+
+
+class StoreContract(Deliveries, Hints, Messages, Record, Accounts, Mailboxes, Copies, TheRest):
+    """Tests of everything that ``mailtrap.store.base`` promises. ``examples``: how many histories the model tries."""
+
+
+class PersistentStoreContract(StoreContract, Reopening):
+    """The same for a store that finds again what it kept: ``make`` with the same path opens it anew."""

@@ -1,0 +1,181 @@
+"""Messages, their bytes and facts, and the account that is the record of them."""
+
+from typing import Any
+
+import pytest
+
+from ...errors import NotAllowed, StoreError
+from ..base import ALL, INBOX, Key, Store
+from .common import BOB, EVE, Contract, Inbox, delivery, uids
+
+
+class Messages(Contract):
+    """What is asked of messages."""
+
+    def test_pages_of_messages(self, store: Store) -> None:
+        for number in range(1, 11):
+            store.deliver(delivery(scope="st"[number % 2]))
+
+        def page(*args: Any, **kwargs: Any) -> list[int]:
+            return [row.seq for row in store.messages(*args, **kwargs)]
+
+        assert page() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+        assert page("s") == [2, 4, 6, 8, 10]
+        assert page("t", after=3, before=9) == [5, 7]
+        assert page("t", after=3, before=10, limit=2) == [5, 7]
+        assert page("t", after=3, before=10, limit=2, newest_first=True) == [9, 7]
+        assert page(after=4, limit=3) == [5, 6, 7]
+        assert page(before=4, limit=2, newest_first=True) == [3, 2]
+        assert page(after=-5, before=3) == [1, 2]
+        assert page(limit=0) == page("s", limit=0) == page("s", after=10) == page("nobody") == []
+        assert page("s", after=8, before=3) == page(after=8, before=3) == []
+        store.remove([4, 10])
+        assert page("s", newest_first=True) == [8, 6, 2]
+        assert page(after=3, limit=2) == [5, 6]
+
+    def test_a_message_by_its_id(self, store: Store) -> None:
+        receipts = [store.deliver(delivery()) for _ in range(3)]
+        assert [row.seq for receipt in receipts if (row := store.message_by_id(receipt.id))] == [1, 2, 3]
+        assert sorted(receipt.id for receipt in receipts) == [receipt.id for receipt in receipts]
+        for wrong in ("", "x", receipts[0].id[:-1], "0" * 11 + receipts[0].id[11:], "g" * 20):
+            assert store.message_by_id(wrong) is None
+        assert store.message(0) is store.message(-1) is store.message(4) is store.message(2**70) is None
+
+    def test_a_removed_message_is_gone_everywhere(self, store: Store) -> None:
+        box = Inbox(store, 4)
+        other = store.create_mailbox(BOB, "Other")
+        store.copy(box.id, [2, 3], other.id)
+        before, rows = box.modseq, store.messages()
+        assert store.remove([2, 4, 99]) == 2
+        assert store.remove([2]) == 0
+        assert [row.seq for row in store.messages("s")] == [1, 3]
+        assert box.uids == [1, 3]
+        assert uids(store.copies(other.id)) == [2]
+        assert box.modseq == before + 1
+        changes = store.changes(box.id, before)
+        assert (list(changes.changed), list(changes.vanished)) == ([], [2, 4])
+        assert uids(self.everything(store)) == [1, 3]
+        assert store.message(2) is None
+        assert list(store.copies_of(2)) == []
+        assert store.message_by_id(rows[1].id) is None
+        assert store.facts([2], ["size"])[0] is None
+        with pytest.raises(StoreError):
+            store.raw(2)
+        assert store.head() == 4
+        assert store.deliver(delivery(BOB)).seq == 5
+        assert store.remove(range(1, 6)) == 3
+        assert store.deliver(delivery(BOB)).seq == 6
+
+    def test_clear_is_of_one_scope(self, store: Store) -> None:
+        other = Key("t", "bob@example.com")
+        store.deliver(delivery(BOB, other))
+        store.deliver(delivery(other, scope="t"))
+        store.deliver(delivery(BOB, scope="t"))
+        ours, theirs = Inbox(store), Inbox(store, key=other)
+        kept = store.create_mailbox(BOB, "Kept")
+        before = ours.modseq, theirs.modseq
+        store.clear("s")
+        assert list(store.messages("s")) == []
+        assert [row.seq for row in store.messages("t")] == [2, 3]
+        assert ours.uids == []
+        assert theirs.uids == [2]
+        assert (ours.modseq, theirs.modseq) == (before[0] + 1, before[1] + 1)
+        assert uids(self.everything(store)) == []
+        assert uids(self.everything(store, "t")) == [2, 3]
+        assert [row.id for row in store.mailboxes(BOB)] == [ours.id, kept.id]
+        assert store.used(BOB) == 0
+        receipt = store.deliver(delivery(BOB))
+        assert (receipt.seq, receipt.placed[0].uid) == (4, 3)
+        store.clear("never heard of")
+
+    def test_copies_of_a_message(self, store: Store) -> None:
+        receipt = store.deliver(delivery(BOB, EVE))
+        work = store.create_mailbox(BOB, "Work")
+        bob = Inbox(store)
+        store.copy(bob.id, [1], work.id)
+        store.move(bob.id, [1], work.id)
+        found = {(row.account, row.name, copy.uid) for row, copy in store.copies_of(receipt.seq)}
+        assert found == {(BOB, "Work", 1), (BOB, "Work", 2), (EVE, INBOX, 1)}
+        store.delete_mailbox(work.id)
+        assert {(row.account, row.name) for row, _ in store.copies_of(receipt.seq)} == {(EVE, INBOX)}
+        assert list(store.copies_of(99)) == []
+
+    def test_facts_are_filled_in(self, store: Store) -> None:
+        for number in range(3):
+            store.deliver(delivery(raw=b"Subject: N%d\n\nText %d\n" % (number, number)))
+        store.remove([2])
+        facts = store.facts([3, 2, 1, 3, 77], ["headers", "size"])
+        assert [None if fact is None else fact.headers for fact in facts] == [
+            (("subject", "N2"),), None, (("subject", "N0"),), (("subject", "N2"),), None,
+        ]  # fmt: skip
+        row = store.message(1)
+        assert row is not None
+        assert facts[2] is not None
+        assert facts[2].size == row.served_size
+        (again,) = store.facts([1], ["text", "headers"])
+        assert again is not None
+        assert again.text is not None
+        assert "text 0" in again.text
+
+
+class Record(Contract):
+    """The account ``all``."""
+
+    def test_all_is_the_record_of_messages(self, store: Store) -> None:
+        key = Key("s", ALL)
+        account = store.account(key)
+        assert account is not None
+        assert account.password is None
+        (row,) = store.mailboxes(key)
+        assert (row.name, row.account, row.selectable) == (INBOX, key, True)
+        store.deliver(delivery(scope="t"))
+        store.deliver(delivery(BOB))
+        store.deliver(delivery(origin="append"))
+        copies = self.everything(store)
+        assert uids(copies) == [2, 3]
+        assert [copy.message.seq for copy in copies] == [2, 3]
+        assert store.mailbox_row(row.id).uidnext == 4
+        assert copies[0].internal_date == copies[0].message.received_at
+        assert store.accounts("s") == [store.account(BOB)]
+
+    def test_flags_in_all_are_its_own_and_expunging_hides(self, store: Store) -> None:
+        box = Inbox(store, 3)
+        row = store.mailbox(Key("s", ALL), INBOX)
+        assert row is not None
+        store.set_flags(row.id, [1, 2], ["\\Seen", "tag"], "add")
+        assert box.flags() == {1: frozenset(), 2: frozenset(), 3: frozenset()}
+        assert store.status(row.id).unseen == 1
+        assert list(store.expunge(row.id, [2])) == [2]
+        assert uids(self.everything(store)) == [1, 3]
+        assert box.uids == [1, 2, 3]
+        assert store.message(2) is not None
+        assert [r.seq for r in store.messages("s")] == [1, 2, 3]
+        target = store.create_mailbox(BOB, "Kept")
+        assert list(store.copy(row.id, [1], target.id)) == [(1, 1)]
+        assert list(store.move(row.id, [3], target.id)) == [(3, 2)]
+        assert [copy.flags for copy in store.copies(target.id)] == [{"\\Seen", "tag"}, frozenset()]
+        assert uids(self.everything(store)) == [1]
+        assert len(store.copies_of(3)) == 2
+
+    def test_nothing_is_put_into_all(self, store: Store) -> None:
+        box = Inbox(store, 1)
+        key = Key("s", ALL)
+        row = store.mailbox(key, INBOX)
+        assert row is not None
+        state = self.state(store)
+        for refused in (
+            lambda: store.copy(box.id, [1], row.id),
+            lambda: store.move(box.id, [1], row.id),
+            lambda: store.copy(row.id, [1], row.id),
+            lambda: store.create_mailbox(key, "Work"),
+            lambda: store.delete_mailbox(row.id),
+            lambda: store.rename_mailbox(row.id, "Work"),
+            lambda: store.renumber(row.id),
+            lambda: store.put_account(key, password="x"),  # noqa: S106
+            lambda: store.remove_account(key),
+            lambda: store.fork_account(key, BOB),
+            lambda: store.fork_account(BOB, Key("t", ALL)),
+        ):
+            with pytest.raises(NotAllowed):
+                refused()
+        assert self.state(store) == state
