@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from ..errors import StoreError
+from ..errors import NoSuchMailbox, StoreError
 from ..message.structure import served
 from ..store.base import CopyRow, MailboxRow, Store
 
@@ -104,18 +104,21 @@ class Maildrop:
 
     def read(self, store: Store, index: int) -> bytes | None:
         """A message as it is served, its prefix headers first; None where it was expunged meanwhile."""
-        uid, seq = self._uids[index], self._seqs[index]
-        for copy in store.copies(self.mailbox, (uid,)):
-            if copy.message.seq != seq:
-                break  # the mailbox was renumbered: this is another one
-            try:
-                raw = store.raw(seq)
-            except StoreError:
-                if store.message(seq) is None:  # cleared between the two calls
-                    break
-                raise
-            return copy.prefix + served(raw) if copy.prefix else served(raw)
-        return None
+        seq = self._seqs[index]
+        try:
+            copies = store.copies(self.mailbox, (self._uids[index],))
+        except NoSuchMailbox:
+            return None
+        if not copies or copies[0].message.seq != seq:  # where it was renumbered, this is another one
+            return None
+        try:
+            raw = store.raw(seq)
+        except StoreError:
+            if store.message(seq) is None:  # cleared between the two calls
+                return None
+            raise
+        prefix = copies[0].prefix
+        return prefix + served(raw) if prefix else served(raw)
 
     def update(self, store: Store) -> int:
         """Remove what is marked (RFC 1939, 6); how many were still there."""
