@@ -286,10 +286,12 @@ def _waker() -> tuple[Callable[[], None], Awaitable[object]]:
                     return
 
             return wake_trio, event.wait()
-    asyncio: Any = sys.modules.get("asyncio")
-    loop = None if asyncio is None else asyncio._get_running_loop()
-    if loop is None:
-        raise RuntimeError("async_mailserver is awaited under asyncio or trio; neither runs here")
+    import asyncio
+
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError("async_mailserver is awaited under asyncio or trio; neither runs here") from None
     future = loop.create_future()
 
     def finish() -> None:
