@@ -40,6 +40,7 @@ class Spec:
         numbered: it has sequence numbers, so EXPUNGE must not be told in it (RFC 3501, 7.4.1).
         names_mailbox: its first argument is a mailbox, which fault rules can match.
         quiet: what it answers is in the transcript by its size.
+        recorded: it writes what it answers into the transcript itself.
         fresh: nothing is told before its tagged reply: there is nothing to tell, or no mailbox any more.
         explicit: it expunges by itself.
         announced: it tells ``wait_for_command`` itself, because it lasts.
@@ -55,6 +56,7 @@ class Spec:
     numbered: bool = False
     names_mailbox: bool = False
     quiet: bool = False
+    recorded: bool = False
     fresh: bool = False
     explicit: bool = False
     announced: bool = False

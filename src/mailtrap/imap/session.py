@@ -38,7 +38,7 @@ _NUMBERED: Final = re.compile(
     rb"^[^ \r\n]+ (?:FETCH|STORE|SEARCH|COPY|MOVE|UID SEARCH) ", re.IGNORECASE | re.MULTILINE
 )
 _SECRET: Final = re.compile(
-    rb'([^ ]+ +(?:LOGIN(?: +(?:"[^"]*"|[^" ]+))?|AUTHENTICATE(?: +[^" ]+)?)).+', re.IGNORECASE | re.DOTALL
+    rb'([^ ]+ +(?:LOGIN(?: +(?:"[^"]*"|[^" ]+))?|AUTHENTICATE(?: +[^" ]+)?)).*', re.IGNORECASE | re.DOTALL
 )
 _SHOWN: Final = bytes(c if 32 <= c != 127 else ord("?") for c in range(256))
 _COMMANDS_PER_LOG: Final = 8  # so many commands share one piece of the transcript
@@ -412,7 +412,7 @@ class IMAPSession(Machine):
                 reply: Reply | None = done.value
                 return reply
             answer = error = None
-            if step.__class__ is bytes:
+            if step.__class__ is bytes and not spec.recorded:
                 self._keep(step, quiet=spec.quiet)
             try:
                 answer = yield step
@@ -527,4 +527,4 @@ def _as_reply(answer: Respond, default: responses.Kind = "NO") -> Reply:
 def _redacted(text: bytes) -> bytes:
     """The command as the transcript may have it: no password, no SASL response."""
     found = _SECRET.match(text)
-    return found[1] + b" ***" if found else text
+    return found[1] + b" ***" if found and len(found[1]) < len(text) else text

@@ -63,7 +63,7 @@ def login(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     return (yield from _welcome(session, who))
 
 
-@command("AUTHENTICATE", BEFORE_LOGIN)
+@command("AUTHENTICATE", BEFORE_LOGIN, recorded=True)
 def authenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 3501, 6.2.2; with an initial response: RFC 4959."""
     del uid

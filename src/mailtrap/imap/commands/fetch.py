@@ -51,7 +51,7 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
     view, store = session.selected, session.services.store
     plan = Plan(items)
     sets_seen = plan.sets_seen and not view.read_only
-    with_flags = Plan([*items, _FLAGS]) if sets_seen and not plan.has_flags else plan
+    with_flags = plan if plan.has_flags or not sets_seen else Plan(_with_flags(items))
     flags = flag_column(session)
     size = _BODIES if plan.needs_bytes else _FEW if plan.kinds else _ROWS
     told = position = 0
@@ -88,6 +88,12 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
         paused = yield from breathe(paused)
         began = clock.monotonic()
     return told
+
+
+def _with_flags(items: Sequence[Item]) -> list[Item]:
+    """The items with FLAGS, before the first that brings octets: naive clients read to the end of these."""
+    first = next(index for index, item in enumerate(items) if item.section is not None)
+    return [*items[:first], _FLAGS, *items[first:]]
 
 
 def breathe(since: float) -> Generator[Step, Any, float]:
