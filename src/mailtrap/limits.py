@@ -20,7 +20,7 @@ WORKERS: Final = 32  # threads for calls that do I/O or run users' code
 LINGER: Final = 2.0  # seconds a closed connection's unread input is still read, so that the last reply arrives
 BACKLOG: Final = 1024  # connections that wait to be accepted
 HTTP_BODY: Final = 128 * MB  # a request body; with more it is 413
-HTTP_DRAIN: Final = 1 * MB  # unread request body that is skipped to keep an HTTP connection; with more it closes
+HTTP_DRAIN: Final = 64 * MB  # unread request body that is skipped so that the answer arrives; then the end
 
 # --- lines: over the first limit the command is refused, over the second the connection ends
 SMTP_LINE: Final = 12_288  # RFC 4954, 4.3: AUTH responses are the longest lines there are

@@ -33,6 +33,7 @@ class LoopThread:
         self._pid = 0
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._woken = False
+        self._stopping = False
         self.loop: asyncio.AbstractEventLoop | None = None
         self.ident = 0
 
@@ -46,6 +47,7 @@ class LoopThread:
         if self.running:
             return
         self._pid = os.getpid()
+        self._stopping = False
         self.loop = loop = asyncio.new_event_loop()
         if self._on_error is not None:
             loop.set_exception_handler(self._told)
@@ -63,10 +65,9 @@ class LoopThread:
         thread, loop = self._thread, self.loop
         if thread is None or loop is None or self._pid != os.getpid():
             return True
-        try:
+        if not self._stopping:  # a second stop() of the loop would stop its last work too
+            self._stopping = True
             loop.call_soon_threadsafe(loop.stop)
-        except RuntimeError:  # closed already
-            return True
         if thread is not threading.current_thread():
             thread.join(timeout)
         return not thread.is_alive()
@@ -149,6 +150,7 @@ class LoopThread:
                 task.cancel()
             if tasks:
                 loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
+                loop.run_until_complete(asyncio.sleep(0))  # and whoever waits for them in another thread hears of it
             loop.run_until_complete(loop.shutdown_asyncgens())
             asyncio.set_event_loop(None)
             loop.close()

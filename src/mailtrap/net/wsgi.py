@@ -95,6 +95,19 @@ class _Body(io.RawIOBase):
         return count
 
 
+class _Chunks(DechunkedInput):
+    """A request's body in chunks. ``broken``: the client does not keep to the form."""
+
+    broken = False
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer)
+        except OSError:
+            self.broken = True
+            raise
+
+
 class _Response:
     """What one application call answers, on its way out."""
 
@@ -201,8 +214,12 @@ class RequestHandler(WSGIRequestHandler):
             self.close_connection = True
             self.connection_dropped(error, environ)
         except Exception:
-            log.exception("the application failed at %s %s", self.command, self.path)
             self.close_connection = True
+            if getattr(body, "broken", False):
+                if not response.sent:
+                    self.send_error(400, "Bad chunk")
+                return
+            log.exception("the application failed at %s %s", self.command, self.path)
             if not response.sent:
                 apology = _Response(self)
                 headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(_SORRY)))]
@@ -225,9 +242,12 @@ class RequestHandler(WSGIRequestHandler):
             length = self.headers.get("Content-Length", "0").strip()
             if not (length.isascii() and length.isdecimal()):
                 return None
-            body = environ["wsgi.input"] = _Body(self.rfile, int(length))
-        elif "Content-Length" in self.headers:
-            self.close_connection = True  # RFC 9112, 6.1: who is right is anybody's guess
+            body = _Body(self.rfile, int(length))
+        else:
+            body = _Chunks(self.rfile)
+            if "Content-Length" in self.headers:
+                self.close_connection = True  # RFC 9112, 6.1: who is right is anybody's guess
+        environ["wsgi.input"] = body
         return body
 
     def _skip(self, body: io.RawIOBase) -> None:

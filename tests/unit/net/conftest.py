@@ -98,7 +98,9 @@ class Client(socket.socket):
 class Served:
     """A hub, and one listener that serves a script."""
 
-    def __init__(self, script, *, timeout=300.0, implicit=False, driver=Driver, certificates=None, host="127.0.0.1", **hub):
+    def __init__(
+        self, script, *, timeout=300.0, implicit=False, driver=Driver, certificates=None, host="127.0.0.1", **hub
+    ):
         self.reported: list[tuple[BaseException, Scope | None]] = []
         self.told = threading.Event()
         self.machines: list[Scripted] = []

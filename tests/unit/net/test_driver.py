@@ -235,7 +235,8 @@ def test_the_last_reply_arrives_though_the_client_talks_on(serve):
 
 
 @pytest.mark.parametrize(
-    ("store_blocking", "worker", "expected"), [(False, False, "mailtrap"), (True, False, "worker"), (False, True, "worker")]
+    ("store_blocking", "worker", "expected"),
+    [(False, False, "mailtrap"), (True, False, "worker"), (False, True, "worker")],
 )
 def test_where_a_call_is_made(serve, store_blocking, worker, expected):
     def script(machine):
