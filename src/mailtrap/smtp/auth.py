@@ -58,7 +58,7 @@ def _out_of_place(session: "SMTPSession") -> Reply | None:
 
 
 def _by_policy(session: "SMTPSession", policy: Policy, mechanism: str, initial: str | None) -> CommandSteps:
-    answer: Challenge | Authenticated | Reply = yield Later(policy.ask, "AUTH", (mechanism, initial))
+    answer: Challenge | Authenticated | Reply | None = yield Later(policy.ask, "AUTH", (mechanism, initial))
     while isinstance(answer, Challenge):
         session.record.reply(answer.line)
         yield answer.line
@@ -69,7 +69,7 @@ def _by_policy(session: "SMTPSession", policy: Policy, mechanism: str, initial: 
             line = b"*"
         session.record.note(b"a response of %d octets" % len(line))
         answer = yield Later(policy.ask, "RESPONSE", (line,))
-    if isinstance(answer, Reply):
+    if answer is None or isinstance(answer, Reply):
         return answer
     session.user = session.record.user = answer.user
     session.record.mechanism = mechanism

@@ -167,9 +167,4 @@ def _check_parameters(
 
 def _needs_auth(session: "SMTPSession") -> bool:
     live = session.live
-    policy = session.policy
-    return (
-        live.require_auth
-        or (session.flavour == "submission" and live.routing == "strict")
-        or (policy is not None and policy.requires_auth)
-    )
+    return live.require_auth or (session.flavour == "submission" and live.routing == "strict")

@@ -47,7 +47,6 @@ class Policy(Protocol):
     Attributes:
         hooks: the questions it wants: ``EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY STARTTLS AUTH EXCEPTION``.
         mechanisms: what it adds to the AUTH line, in upper case; with ``AUTH`` among the hooks.
-        requires_auth: whether MAIL comes after AUTH only.
     """
 
     @property
@@ -55,9 +54,6 @@ class Policy(Protocol):
 
     @property
     def mechanisms(self) -> Sequence[str]: ...
-
-    @property
-    def requires_auth(self) -> bool: ...
 
     def ask(self, hook: str, arguments: tuple[Any, ...], done: Done) -> None:
         """Ask; ``done(answer, None)`` is called once, or ``done(None, error)``.
@@ -73,7 +69,8 @@ class Policy(Protocol):
         RSET QUIT  nothing                                      a ``Reply``, or None
         NOOP VRFY  the argument                                 the same
         STARTTLS   ``transcript.TLS``                           whether the client may go on
-        AUTH       mechanism, initial response (str or None)    ``Challenge``, ``Authenticated``, ``Reply`` (refused)
+        AUTH       mechanism, initial response (str or None)    ``Challenge``, ``Authenticated``, ``Reply`` (refused),
+                                                                or None: refused, and the reply was sent
         RESPONSE   the client's line                            the same
         EXCEPTION  the exception                                a ``Reply``
         ========== ============================================ ==================================================

@@ -73,7 +73,9 @@ def help_(session: "SMTPSession", argument: str) -> CommandSteps:
         return replies.NOT_OFFERED
     yield from ()
     if not argument:
-        return Reply(214, "2.0.0", "Commands:", " ".join(command.verb for command in COMMANDS.values()))
+        others = ("EHLO", "HELO") if session.flavour == "lmtp" else ("LHLO",)
+        verbs = " ".join(command.verb for command in COMMANDS.values() if command.verb not in others)
+        return Reply(214, "2.0.0", "Commands:", verbs)
     command = COMMANDS.get(argument[:4].upper().encode())
     if command is None or command.verb != argument.upper():
         return Reply(504, "5.5.4", "There is no such command")
