@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from . import fields, imapform
 from .parse import Mail
-from .structure import Part, served_size
+from .structure import Part, parse, served, served_size
 
 KINDS: Final = ("size", "structure", "envelope", "body", "bodystructure", "headers", "text", "preview")
 
@@ -58,13 +58,13 @@ def compute(facts: Facts, raw: bytes, kinds: Collection[str]) -> None:
     if not missing:
         return
     mail = Mail(raw)
-    if facts.structure is not None:
-        mail.root = facts.structure
+    if not _OF_HEADER.issuperset(missing):
+        mail.data = served(raw)
+        mail.root = facts.structure = facts.structure or parse(mail.data)
+        mail.fields = fields.split(mail.data, 0, mail.root.body)
     for kind in missing:
         if getattr(facts, kind) is None:
             setattr(facts, kind, _COMPUTE[kind](mail))
-    if facts.structure is None and "root" in mail.__dict__:
-        facts.structure = mail.root
 
 
 def _text(mail: Mail) -> str:
@@ -84,6 +84,7 @@ def _readable(mail: Mail, part: Part) -> str:
     return to_text(text)
 
 
+_OF_HEADER: Final = frozenset(("size", "envelope", "headers"))  # kinds that need no tree
 _PREVIEW: Final = 200  # characters (RFC 8970, 3.2)
 _PREVIEW_SOURCE: Final = 4_000  # characters of the text it is made of
 _COMPUTE: Final = {

@@ -32,7 +32,9 @@ def string(value: bytes) -> bytes:
 
 def nstring(value: bytes | None) -> bytes:
     """A string, or NIL for what is not there."""
-    return b"NIL" if value is None else string(value)
+    if value is None:
+        return b"NIL"
+    return b'"%b"' % value if _NOT_PLAIN.search(value) is None else string(value)
 
 
 # ---------------------------------------------------------------- ENVELOPE
@@ -41,24 +43,27 @@ def nstring(value: bytes | None) -> bytes:
 def envelope(found: fields.Fields) -> bytes:
     """The ENVELOPE of a message with these fields. Sender and Reply-To are From where they are absent or empty."""
     values: dict[bytes, bytes] = {}
+    more: dict[bytes, list[bytes]] = {}  # some programs write a field for each recipient
     for name, value in found:
         name = name.lower()
-        if name not in _ENVELOPE_FIELDS:
-            continue
-        if name not in values:
-            values[name] = value
-        elif name in _LISTS:  # some programs write a field for each recipient
-            values[name] += b"," + value
-    lists = {name: _address_list(values[name]) if name in values else b"NIL" for name in _LISTS}
-    author = lists[b"from"]
-    date, subject, reference, own_id = (
-        nstring(fields.unfold(values[name]) if name in values else None)
+        if name in _ENVELOPE_FIELDS:
+            if name not in values:
+                values[name] = value
+            elif name in _LISTS:
+                more.setdefault(name, [values[name]]).append(value)
+    for name, repeated in more.items():
+        values[name] = b",".join(repeated)
+    author, own_sender, own_reply_to, to, cc, bcc = [
+        _address_list(values[name]) if name in values else b"NIL" for name in _LISTS
+    ]
+    date, subject, reference, own_id = [
+        nstring(fields.unfold(values[name])) if name in values else b"NIL"
         for name in (b"date", b"subject", b"in-reply-to", b"message-id")
-    )
-    sender = author if lists[b"sender"] == b"NIL" else lists[b"sender"]
-    reply_to = author if lists[b"reply-to"] == b"NIL" else lists[b"reply-to"]
+    ]
+    sender = author if own_sender == b"NIL" else own_sender
+    reply_to = author if own_reply_to == b"NIL" else own_reply_to
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
-        date, subject, author, sender, reply_to, lists[b"to"], lists[b"cc"], lists[b"bcc"], reference, own_id
+        date, subject, author, sender, reply_to, to, cc, bcc, reference, own_id
     )  # fmt: skip
 
 

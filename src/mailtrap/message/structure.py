@@ -8,6 +8,7 @@ says so. Work is linear in the size, save for the counting of lines in nested me
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from .. import limits
@@ -283,39 +284,46 @@ def _describe(part: Part, data: bytes) -> None:
     """Read a part's Content fields; of those that repeat the first counts."""
     seen: dict[bytes, bytes] = {}
     for name, value in FIELD.findall(data, part.header, part.body):
-        if name[:1] in b"cC" and (name := name.lower()).startswith(b"content-"):
-            seen.setdefault(name[8:], value)
-    if not seen:
-        return
-    if (value := seen.get(b"type")) is not None:
-        _describe_type(part, value)
-    if (value := seen.get(b"transfer-encoding")) is not None:
-        part.encoding = parameters.parse(unfold(value)).main or b"7bit"
-    if (value := seen.get(b"disposition")) is not None:
-        main, params = parameters.parse(value)
-        part.disposition, part.disposition_params = main or None, params
-    if (value := seen.get(b"language")) is not None:
-        tags = (tag.strip() for tag in unfold(value).split(b","))
-        part.language = tuple(tag for tag in tags if tag)
-    for name, attribute in _SIMPLE:
-        if (value := seen.get(name)) is not None:
+        if name[0] in b"cC" and (name := name.lower()).startswith(b"content-") and name not in seen:
+            seen[name] = value
+    for name, value in seen.items():
+        if name == b"content-type":
+            read = _short_content_type if len(value) < _SHORT else _content_type
+            part.type, part.subtype, part.params, part.broken = read(value)
+        elif name == b"content-transfer-encoding":
+            part.encoding = parameters.parse(unfold(value)).main or b"7bit"
+        elif name == b"content-disposition":
+            main, params = parameters.parse(value)
+            part.disposition, part.disposition_params = main or None, params
+        elif name == b"content-language":
+            tags = (tag.strip() for tag in unfold(value).split(b","))
+            part.language = tuple(tag for tag in tags if tag)
+        elif (attribute := _SIMPLE.get(name)) is not None:
             setattr(part, attribute, unfold(value))
 
 
-_SIMPLE: Final = ((b"id", "id"), (b"description", "description"), (b"location", "location"), (b"md5", "md5"))
+_SIMPLE: Final = {
+    b"content-id": "id",
+    b"content-description": "description",
+    b"content-location": "location",
+    b"content-md5": "md5",
+}
 
 
-def _describe_type(part: Part, value: bytes) -> None:
+def _content_type(value: bytes) -> tuple[str, str, parameters.Parameters, str | None]:
+    """Type, subtype, parameters, and what is wrong with them."""
     main, params = parameters.parse(value)
     kind, slash, subtype = main.partition(b"/")
     kind, subtype = kind.strip(), subtype.strip()
     if slash and _TOKEN.match(kind) and _TOKEN.match(subtype):
-        part.type, part.subtype, part.params = kind.decode("latin-1"), subtype.decode("latin-1"), params
-    elif main == b"text":  # of old mailers
-        part.type, part.subtype, part.params = "text", "plain", params
-    else:
-        part.type, part.subtype = "text", "plain"
-        part.broken = f"the content type {main.decode('latin-1')!r} is none"
+        return kind.decode("latin-1"), subtype.decode("latin-1"), params, None
+    if main == b"text":  # of old mailers
+        return "text", "plain", params, None
+    return "text", "plain", (), f"the content type {main.decode('latin-1')!r} is none"
+
+
+_SHORT: Final = 60  # values up to here are few in kind and are remembered: they have no boundary
+_short_content_type = lru_cache(maxsize=512)(_content_type)
 
 
 def lacks_separator(data: bytes, part: Part) -> bool:
