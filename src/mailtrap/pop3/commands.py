@@ -114,6 +114,7 @@ def _quit(session: "POP3Session", argument: bytes) -> AnswerSteps:
     maildrop = session.maildrop
     if maildrop is None:
         return Answer(b"+OK Bye", then=Then.END)
+    session.maildrop = None  # whatever happens now, no message is read or marked any more
     try:
         removed = yield Call(maildrop.update, session.services.store)
     except NoSuchMailbox:  # the account was removed, and what was marked with it

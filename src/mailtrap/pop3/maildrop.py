@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from ..errors import NoSuchMailbox, StoreError
+from ..limits import KB
 from ..message.structure import served
 from ..store.base import CopyRow, MailboxRow, Store
 
+_SMALL: Final = 16 * KB  # below it one piece is cheaper than two
 _LINES: Final = 1000  # messages that one piece of a listing tells of
 
 
@@ -117,8 +119,9 @@ class Maildrop:
             if store.message(seq) is None:  # cleared between the two calls
                 return None
             raise
-        prefix = copies[0].prefix
-        return prefix + served(raw) if prefix else served(raw)
+        prefix, message = copies[0].prefix, copies[0].message
+        data = raw if message.served_size == message.size else served(raw)
+        return prefix + data if prefix else data
 
     def update(self, store: Store) -> int:
         """Remove what is marked (RFC 1939, 6); how many were still there."""
@@ -134,7 +137,8 @@ def dotted(data: bytes) -> Sequence[bytes]:
     if data[:1] == b".":
         data = b"." + data
     # the line end before the final dot is the message's own, where it has one
-    return data, b".\r\n" if not data or data.endswith(b"\r\n") else b"\r\n.\r\n"
+    end = b".\r\n" if not data or data.endswith(b"\r\n") else b"\r\n.\r\n"
+    return (data + end,) if len(data) < _SMALL else (data, end)
 
 
 def top(data: bytes, lines: int) -> bytes:

@@ -128,7 +128,10 @@ class POP3Session(Machine):
         if self.services.commands.listening:
             self.services.commands.heard(self.record, verb)
         try:
-            answer = yield from self._answer_to(command, verb, argument)
+            if self._rules.active:
+                answer = yield from self._ruled(command, verb, argument)
+            else:
+                answer = yield from self._carry_out(command, argument)
         except (Disconnected, InputEnded):
             raise
         except StoreError as failure:
@@ -139,10 +142,8 @@ class POP3Session(Machine):
             answer = error("Something went wrong in the server", "SYS/TEMP")
         return (yield from self._say(answer, verb))
 
-    def _answer_to(self, command: Command | None, verb: str, argument: bytes) -> AnswerSteps:
+    def _ruled(self, command: Command | None, verb: str, argument: bytes) -> AnswerSteps:
         """Carry out a command, unless a rule answers instead."""
-        if not self._rules.active:
-            return (yield from self._carry_out(command, argument))
         if (response := (yield from self.ask("before", verb, **self._facts()))) is not None:
             answer = _instead(response)
             if command is not None and command.multiline_with(argument) and _positive(answer):

@@ -1,7 +1,6 @@
 """A POP3 server without sockets: the parts that sessions need, and a client that carries their steps out."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -163,9 +162,3 @@ def make_world() -> Callable[..., World]:
 def world() -> World:
     """A server's parts with default settings."""
     return World()
-
-
-@pytest.fixture
-def connect(world: World) -> Callable[..., Client]:
-    """Makes connections to ``world``."""
-    return partial(world.connect)

@@ -165,6 +165,15 @@ def test_a_rule_that_raises_is_an_error_of_the_server(world, stage):
     assert client.say("STAT") == b"+OK 0 0\r\n"
 
 
+def test_an_error_after_quit_was_carried_out_does_not_bring_the_maildrop_back(world):
+    world.put(b"x\r\n")
+    client = world.login()
+    rule(world, "QUIT", stage="reply").raise_(ZeroDivisionError())
+    assert client.say("DELE 1", "QUIT").endswith(b"-ERR [SYS/TEMP] Something went wrong in the server\r\n")
+    assert client.say("STAT") == b"-ERR Not before the login\r\n"
+    assert world.login().say("STAT") == b"+OK 0 0\r\n"
+
+
 def test_who_waits_for_a_command_hears_it_before_the_reply(world):
     heard = []
     client = world.connect()
