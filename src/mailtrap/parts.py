@@ -17,6 +17,7 @@ from .delivery.refusal import Refusal
 from .delivery.services import Commands, Services
 from .errors import ConfigError, MailtrapError
 from .faults import RuleBook
+from .imap.session import IMAPSession
 from .net.certificates import Certificates
 from .net.driver import Driver
 from .net.http import HTTPServer
@@ -24,7 +25,10 @@ from .net.hub import Hub
 from .net.listeners import bind
 from .net.loop import LoopThread
 from .plugins import Plugins
+from .pop3.session import POP3Session
 from .scopes import Scope, Scopes
+from .smtp.edge import Edge
+from .smtp.session import Flavour, SMTPSession
 from .store.base import Hint, MessageRow, Receipt, Store
 from .store.open import open_store
 from .transcript import ProtocolName, Session
@@ -164,8 +168,6 @@ class Parts:
         hub = self._hub
         assert hub is not None
         if protocol in ("smtp", "lmtp"):
-            from .smtp.edge import Edge
-
             handler = self.boot.smtp_handler
             return lambda: Edge(hub, make, tls, handler=handler, hostname=self.boot.hostname)
         return lambda: Driver(hub, make, tls)
@@ -175,8 +177,6 @@ class Parts:
     ) -> Callable[..., Machine]:
         services = self.services
         if protocol in ("smtp", "lmtp"):
-            from .smtp.session import Flavour, SMTPSession
-
             flavour: Flavour = "submission" if listener == "submission" else "lmtp" if listener == "lmtp" else "smtp"
 
             def smtp(peer: tuple[str, int], policy: Any = None) -> Machine:
@@ -185,14 +185,10 @@ class Parts:
 
             return smtp
         if protocol == "pop3":
-            from .pop3.session import POP3Session
-
             def pop3(peer: tuple[str, int]) -> Machine:
                 return POP3Session(*self._record(protocol, peer, listener), services, implicit_tls=implicit)
 
             return pop3
-        from .imap.session import IMAPSession
-
         def imap(peer: tuple[str, int]) -> Machine:
             return IMAPSession(*self._record(protocol, peer, listener), services, implicit_tls=implicit)
 
