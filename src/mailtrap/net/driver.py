@@ -146,7 +146,24 @@ class Driver(Connection):
             machine.close()
         except BaseException as error:  # noqa: BLE001  reported
             self.hub.report(error, machine.scope)
+        if machine.release is not None:
+            self._release(machine, machine.release)
         machine.record.close()
+
+    def _release(self, machine: Machine, release: Callable[[], None]) -> None:
+        """Give back what the session held, as a call is answered."""
+
+        def done(_value: None, error: BaseException | None = None) -> None:
+            if error is not None and not self.hub.closing:
+                self.hub.report(error, machine.scope)
+
+        if self.hub.store_blocking:
+            self.hub.work(release, (), done)
+            return
+        try:
+            release()
+        except BaseException as error:  # noqa: BLE001  reported
+            done(None, error)
 
     def _disconnect(self) -> None:
         self.hub.thread.post(self.abort)  # from any thread
