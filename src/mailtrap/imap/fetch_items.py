@@ -50,12 +50,12 @@ class Item:
 
 @dataclass(slots=True)
 class Slice:
-    """Some messages, in parallel: sequence numbers, copies, and their facts or their bytes where needed."""
+    """Some messages, in parallel: sequence numbers, copies, and their facts and their bytes where needed."""
 
     numbers: Sequence[int]
     rows: Sequence[CopyRow]
     facts: Sequence[Facts] = ()
-    served: bytes = b""  # of the only message
+    served: Sequence[bytes] = ()
     flags: Callable[[Sequence[CopyRow]], Iterable[bytes]] = field(default=lambda rows: _flags(rows))
 
 
@@ -104,7 +104,7 @@ class Plan:
 
     Attributes:
         kinds: the kinds of facts it needs.
-        needs_bytes: whether it needs the message itself: then a slice is one message.
+        needs_bytes: whether it needs the messages themselves.
         sets_seen: whether ``\\Seen`` is set by it.
         has_flags: whether FLAGS are among the items.
     """
@@ -145,25 +145,32 @@ def _section_columns(item: Item) -> tuple[Column, Column]:
     """What announces a section's octets, and the octets: two columns, so that they are copied once."""
     section, partial = item.section, item.partial
     assert section is not None
-    found: list[bytes | None] = [None]
+    found: list[bytes | None] = []
 
     def announce(part: Slice) -> Iterable[bytes]:
-        octets: bytes | None = part.served
-        if section != Section():
-            root = part.facts[0].structure
-            assert isinstance(root, Part)
-            octets = section.of(part.served, root)
-        if octets is not None and partial is not None:
-            octets = octets[partial[0] : partial[0] + partial[1]]
-        found[0] = octets
-        return (b"NIL" if octets is None else b"{%d}\r\n" % len(octets),)
+        if section == Section():
+            found[:] = part.served
+        else:
+            found[:] = [
+                section.of(data, _root(facts)) for data, facts in zip(part.served, part.facts, strict=True)
+            ]
+        if partial is not None:
+            first, end = partial[0], partial[0] + partial[1]
+            found[:] = [None if octets is None else octets[first:end] for octets in found]
+        return [b"NIL" if octets is None else b"{%d}\r\n" % len(octets) for octets in found]
 
     def octets(part: Slice) -> Iterable[bytes]:
         del part
-        taken, found[0] = found[0], None
-        return (taken or b"",)
+        taken = [octets or b"" for octets in found]
+        found.clear()
+        return taken
 
     return announce, octets
+
+
+def _root(facts: Facts) -> Part:
+    assert facts.structure is not None
+    return facts.structure
 
 
 # ---------------------------------------------------------------- reading

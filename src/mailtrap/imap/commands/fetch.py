@@ -23,6 +23,7 @@ _ROWS: Final = 512  # messages in a slice where nothing has to be computed
 _FEW: Final = 16  # messages in the first slice where it has; more when it goes quickly
 _MANY: Final = 256
 _BODIES: Final = 32  # messages whose \Seen is set at once
+_OCTETS: Final = 65_536  # of messages that are held at once; a larger one is held alone
 _QUICK: Final = 0.002  # seconds: a slice below it may grow
 _LONG: Final = 0.004  # seconds of work after which others may run
 
@@ -64,13 +65,13 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
         if sets_seen:
             changed = yield from _set_seen(session, rows)
         if plan.needs_bytes:
-            for row in rows:
-                row = changed.get(row.uid, row)
-                whole, facts = yield Call(_octets, store, row, plan.kinds)
-                if facts is not None:
-                    chosen = with_flags if row.uid in changed else plan
-                    yield chosen(Slice((view.number(row.uid),), (row,), (facts,), whole, flags))
-                    told += 1
+            for few in _groups([changed.get(row.uid, row) for row in rows] if changed else rows):
+                group = yield from _loaded(session, few, plan.kinds)
+                chosen = with_flags if changed else plan
+                if group.rows:
+                    group.flags = flags
+                    yield chosen(group)
+                told += len(group.rows)
                 paused = yield from breathe(paused)
             continue
         facts_of: Sequence[Facts | None] = ()
@@ -80,7 +81,7 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
                 rows = [row for row, facts in zip(rows, facts_of, strict=True) if facts is not None]
         there = [facts for facts in facts_of if facts is not None]
         if rows:
-            yield plan(Slice(view.numbers([row.uid for row in rows]), rows, there, b"", flags))
+            yield plan(Slice(view.numbers([row.uid for row in rows]), rows, there, (), flags))
         told += len(rows)
         now = clock.monotonic()
         if plan.kinds:
@@ -128,22 +129,62 @@ def _set_seen(session: "IMAPSession", rows: Sequence[CopyRow]) -> Generator[Step
     return {row.uid: row for row in changed}
 
 
-def _octets(store: Store, row: CopyRow, kinds: frozenset[str]) -> tuple[bytes | None, Facts | None]:
-    """A message as it is served, and its facts; None where it was taken away."""
+def _groups(rows: Sequence[CopyRow]) -> Iterator[Sequence[CopyRow]]:
+    """Copies whose octets are held at once: several small messages, or a large one alone."""
+    first = octets = 0
+    for position, row in enumerate(rows):
+        if octets and octets + row.size > _OCTETS:
+            yield rows[first:position]
+            first, octets = position, 0
+        octets += row.size
+    if first < len(rows):
+        yield rows[first:]
+
+
+def _loaded(
+    session: "IMAPSession", rows: Sequence[CopyRow], kinds: frozenset[str]
+) -> Generator[Step, Any, Slice]:
+    """These copies with their octets and facts, without those that were taken away."""
+    found: Sequence[tuple[bytes, Facts] | None]
+    found = yield Call(_octets, session.services.store, rows, kinds)
+    there = [row for row, octets in zip(rows, found, strict=True) if octets is not None]
+    pairs = [octets for octets in found if octets is not None]
+    return Slice(
+        session.selected.numbers([row.uid for row in there]), there,
+        [facts for _, facts in pairs], [whole for whole, _ in pairs],
+    )  # fmt: skip
+
+
+def _octets(
+    store: Store, rows: Sequence[CopyRow], kinds: frozenset[str]
+) -> Sequence[tuple[bytes, Facts] | None]:
+    """Each message as it is served, and its facts; None where it was taken away."""
+    known: Sequence[Facts | None] = (Facts(),) * len(rows)
+    if kinds:
+        known = store.facts([row.message.seq for row in rows], kinds)
+    found: list[tuple[bytes, Facts] | None] = []
+    for row, facts in zip(rows, known, strict=True):
+        whole = None if facts is None else _whole(store, row)
+        if facts is None or whole is None:
+            found.append(None)
+            continue
+        if row.prefix and kinds:
+            facts = Facts()
+            compute(facts, whole, kinds)
+        found.append((whole, facts))
+    return found
+
+
+def _whole(store: Store, row: CopyRow) -> bytes | None:
+    """A message as it is served, header fields of the copy itself included; None where it was taken away."""
     seq = row.message.seq
     try:
-        raw = store.raw(seq)
+        octets = served(store.raw(seq))
     except StoreError:
         if store.message(seq) is not None:
             raise
-        return None, None
-    if row.prefix:
-        whole = row.prefix + served(raw)
-        own = Facts()
-        compute(own, whole, kinds)
-        return whole, own
-    facts = store.facts((seq,), kinds)[0] if kinds else Facts()
-    return (None, None) if facts is None else (served(raw), facts)
+        return None
+    return row.prefix + octets if row.prefix else octets
 
 
 def _facts(store: Store, rows: Sequence[CopyRow], kinds: frozenset[str]) -> Sequence[Facts | None]:
@@ -151,10 +192,12 @@ def _facts(store: Store, rows: Sequence[CopyRow], kinds: frozenset[str]) -> Sequ
     found = store.facts([row.message.seq for row in rows], kinds)
     if not any(row.prefix for row in rows):
         return found
-    return [
-        facts if facts is None or not row.prefix else _octets(store, row, kinds)[1]
-        for row, facts in zip(rows, found, strict=True)
-    ]
+    own = iter(_octets(store, [row for row in rows if row.prefix], kinds))
+    answer: list[Facts | None] = []
+    for row, facts in zip(rows, found, strict=True):
+        pair = next(own) if row.prefix else None
+        answer.append(facts if not row.prefix else None if pair is None else pair[1])
+    return answer
 
 
 # ---------------------------------------------------------------- for STORE too
@@ -176,7 +219,7 @@ def flag_plan(session: "IMAPSession", *, uid: bool) -> Callable[[Sequence[int], 
     """What STORE answers with for a slice of copies."""
     plan = Plan([_UID, _FLAGS] if uid else [_FLAGS])
     flags = flag_column(session)
-    return lambda numbers, rows: plan(Slice(numbers, rows, (), b"", flags))
+    return lambda numbers, rows: plan(Slice(numbers, rows, (), (), flags))
 
 
 def slices(rows: Sequence[CopyRow]) -> Iterator[Sequence[CopyRow]]:
