@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -63,7 +64,7 @@ def test_how_input_is_split_makes_no_difference(fake, echo_script, cuts):
     data = b"".join(b"line %d\r\n" % number for number in range(6)) + b"QUIT\r\nnever said\r\n"
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     driver, transport, _ = fake.connect(echo_script)
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         fake.feed(driver, data[begin:end])
     assert transport.written == b"hello\r\n" + data[: data.index(b"never")]
     fake.run(driver.connection_lost, None)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from mailtrap import limits
 from mailtrap.net.http import HTTPServer
 from mailtrap.net.listeners import bind
 
@@ -112,7 +113,8 @@ def test_a_connection_lasts(serve):
     connection.close()
 
 
-def test_a_long_body_nobody_reads_ends_the_connection(serve):
+def test_a_long_body_nobody_reads_ends_the_connection(serve, monkeypatch):
+    monkeypatch.setattr(limits, "HTTP_DRAIN", 1_000_000)
     connection = connect(serve())
     connection.auto_open = 0
     connection.connect()

@@ -2,6 +2,7 @@
 
 import ssl
 import zlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,7 @@ relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[Health
 
 def split(data, cuts):
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    return [data[begin:end] for begin, end in pairwise(edges)]
 
 
 class TLSClient:
@@ -308,8 +309,8 @@ def test_shapes_combine():
 
 
 @given(
-    said=pieces, heard=pieces, cuts=st.lists(st.integers(0, 9000), max_size=8), tls=st.booleans(), deflate=st.booleans(),
-    shaped=st.booleans(),
+    said=pieces, heard=pieces, cuts=st.lists(st.integers(0, 9000), max_size=8), tls=st.booleans(),
+    deflate=st.booleans(), shaped=st.booleans(),
 )  # fmt: skip
 @relaxed
 def test_all_layers_at_once(certificates, said, heard, cuts, tls, deflate, shaped):
