@@ -19,7 +19,6 @@ _NO_CHARSETS: Final = {"unicode_escape", "raw_unicode_escape", "punycode", "idna
 _LONGEST_NAME: Final = 40
 
 _WORD: Final = re.compile(r"=\?([^?*\s]{1,60})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)\?=")
-_BETWEEN_WORDS: Final = re.compile(r"\?=\s+=\?")
 _QUOTED: Final = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 
@@ -32,10 +31,12 @@ def codec(charset: str) -> str | None:
     name = _ALIASES.get(name, name)
     try:
         found = codecs.lookup(name).name
-        b"".decode(found)  # refuses those that are not text: base64, zip
+        if found.replace("-", "_") in _NO_CHARSETS:
+            return None
+        b"a".decode(found, "replace")  # refuses those that are not text: base64, zip
     except (LookupError, ValueError):
         return None
-    return None if found.replace("-", "_") in _NO_CHARSETS else found
+    return found
 
 
 def decode(data: bytes, charset: str | None = None) -> str:
@@ -68,24 +69,23 @@ def decode_words(text: str) -> str:
     out: list[str] = []
     pending, pending_charset = b"", ""
     last = 0
-    for match in _WORD.finditer(_BETWEEN_WORDS.sub("?==?", text)):
-        source = match.string
+    for match in _WORD.finditer(text):
         charset, encoding, payload = match.group(1).lower(), match.group(2), match.group(3)
         data = _decode_b(payload) if encoding in "bB" else _decode_q(payload)
         if data is None or codec(charset) is None:
             continue
-        between = source[last : match.start()]
-        if pending and (between or charset != pending_charset):
+        between = text[last : match.start()]
+        adjacent = last > 0 and (not between or between.isspace())
+        if not adjacent or charset != pending_charset:
             out.append(decode(pending, pending_charset))
             pending = b""
-        out.append(between)
+            if not adjacent:
+                out.append(between)
         pending, pending_charset = pending + data, charset
         last = match.end()
     if not last:
         return text
-    out.append(decode(pending, pending_charset))
-    out.append(_BETWEEN_WORDS.sub("?==?", text)[last:])
-    return "".join(out)
+    return "".join([*out, decode(pending, pending_charset), text[last:]])
 
 
 def _decode_b(payload: str) -> bytes | None:

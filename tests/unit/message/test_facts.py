@@ -1,0 +1,104 @@
+import pytest
+from hypothesis import given, strategies as st
+
+from mailtrap.message.facts import KINDS, Facts, compute, weight
+from mailtrap.message.parse import Mail
+from mailtrap.message.structure import served
+
+
+def known(raw: bytes, *kinds: str) -> Facts:
+    facts = Facts()
+    compute(facts, raw, kinds)
+    return facts
+
+
+def test_only_what_was_asked_for_is_computed(eml) -> None:
+    facts = known(eml("reset"), "size", "envelope", "headers")
+    assert facts.missing(KINDS) == ["structure", "body", "bodystructure", "text", "preview"]
+
+
+def test_what_is_known_is_not_computed_again(eml) -> None:
+    facts = known(eml("reset"), "structure")
+    tree = facts.structure
+    compute(facts, b"", ("structure",))
+    assert facts.structure is tree
+    compute(facts, eml("reset"), KINDS)
+    assert facts.structure is tree
+    assert facts.missing(KINDS) == []
+
+
+def test_the_tree_is_kept_where_another_kind_needs_it(eml) -> None:
+    assert known(eml("nested"), "bodystructure").structure is not None
+
+
+def test_size_is_as_served(eml) -> None:
+    raw = eml("bare-lf")
+    assert known(raw, "size").size == len(served(raw)) == len(raw) + raw.count(b"\n")
+
+
+def test_headers_are_decoded(eml) -> None:
+    facts = known(eml("utf8"), "headers")
+    assert facts.headers is not None
+    headers = dict(facts.headers)
+    assert headers["subject"] == "Ihre Bestellung für März – danke!"
+    assert headers["from"] == "Käse & Brot <info@shop.example>"
+    assert "\n" not in headers["received"]
+
+
+def test_text_is_that_of_all_text_parts_in_lower_case(eml) -> None:
+    text = known(eml("nested"), "text").text
+    assert text is not None
+    assert "café at noon?" in text  # of text/plain and of the HTML, without its tags
+    assert "<b>" not in text
+    assert "the footer of a list" in text
+    text = known(eml("forwarded"), "text").text
+    assert text is not None
+    assert "hello carol" in text and "only text." in text
+
+
+def test_preview(eml) -> None:
+    preview = known(eml("reset"), "preview").preview
+    assert preview is not None
+    assert preview.startswith("Reset your password Hi Ann & co, someone asked for it. Go to https://app.example/reset?")
+    assert len(preview) == 200
+    assert known(b"", "preview").preview == ""
+
+
+def test_every_kind_of_every_eml(eml) -> None:
+    for name in (
+        "empty",
+        "no-header",
+        "nul",
+        "broken-boundary",
+        "huge-header",
+        "digest",
+        "no-separator",
+        "iso-2022-jp",
+    ):
+        assert known(eml(name), *KINDS).missing(KINDS) == [], name
+
+
+def test_unknown_kinds_are_an_error() -> None:
+    with pytest.raises(AttributeError):
+        known(b"", "colour")
+
+
+def test_weight_grows_with_what_is_kept(eml) -> None:
+    small, large = known(eml("reset"), "size"), known(eml("reset"), *KINDS)
+    assert 0 < weight(small) < weight(large)
+    body = b"Subject: x\r\n\r\n" + b"text " * 100_000
+    assert weight(known(body, "text")) >= len(body)
+
+
+@given(st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(
+    [b"A: b\r\n", b"\r\n", b"\n", b"From x\r\n", b" y\r\n", b"z", b":", b"C: =?utf-8?q?=41?=\n", b"\n\n", b"\r"])
+).map(b"".join)))  # fmt: skip
+def test_fields_are_the_same_with_and_without_the_tree(raw: bytes) -> None:
+    quick, thorough = Mail(raw), Mail(raw)
+    assert thorough.root is not None
+    assert quick.fields == thorough.fields
+    facts = known(raw, *KINDS)
+    assert facts.missing(KINDS) == []
+    assert facts.headers == known(raw, "headers").headers
+    assert facts.envelope == known(raw, "envelope").envelope
+    assert weight(facts) > 0
