@@ -373,7 +373,8 @@ class Message:
         """Whether it is what was asked for.
 
         Args:
-            criteria: names of attributes; ``header={name: value}``; ``where=`` a function of the message.
+            criteria: names of attributes; ``header={name: value}``; ``where=`` a function of the message. Where texts
+                are expected, attachments are compared by file name, a mailbox by name, an account by address.
 
         Raises:
             TypeError: a name that is no criterion; the text names the nearest.
@@ -389,9 +390,18 @@ class Message:
             elif name == "header":
                 if not matches_header(expected, self.headers.get_all):
                     return False
-            elif not matches_value(expected, getattr(self, name)):
+            elif not matches_value(expected, self._compared(name, expected)):
                 return False
         return True
+
+    def _compared(self, name: str, expected: Any) -> Any:
+        """The attribute, or its name where a text is expected and it is a thing that has a name."""
+        actual = getattr(self, name)
+        if name in _NAMED and _is_text(expected):
+            if isinstance(actual, list):
+                return [attachment.filename for attachment in actual]
+            return actual.name if name == "mailbox" else actual.address
+        return actual
 
     @classmethod
     def _criteria(cls) -> frozenset[str]:
@@ -567,9 +577,16 @@ MESSAGE_CRITERIA: Final = frozenset(
     ]
 )
 COPY_CRITERIA: Final = MESSAGE_CRITERIA | {"message", "mailbox", "account", "uid", "flags", "modseq", "internal_date"}
+_NAMED: Final = frozenset(("attachments", "inline", "mailbox", "account"))
 _ATTACHMENT: Final = ("filename", "content_type", "content", "content_id", "size", "sha256")
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')
 _RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z)", re.IGNORECASE)
+
+
+def _is_text(expected: Any) -> bool:
+    if isinstance(expected, list | tuple | set | frozenset):
+        return bool(expected) and all(_is_text(item) for item in expected)
+    return isinstance(expected, str | Pattern)
 
 
 def nearest(name: str, known: frozenset[str] | Sequence[str]) -> str:
