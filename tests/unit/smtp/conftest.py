@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from mailtrap import config
 from mailtrap.delivery.accounts import Directory
 from mailtrap.delivery.intake import Intake
 from mailtrap.delivery.services import Commands, Services
@@ -20,7 +21,7 @@ class World:
     """A server's services over a store in memory, without a server."""
 
     def __init__(self, *plugins, **live):
-        self.scopes = Scopes(live)
+        self.scopes = Scopes({name: config.check(name, value) for name, value in live.items()})
         self.store = MemoryStore()
         self.rules = RuleBook()
         self.errors = []
