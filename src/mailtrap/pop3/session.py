@@ -179,16 +179,13 @@ class POP3Session(Machine):
 
     def _say(self, answer: Answer, verb: str) -> Generator[Step, Any, bool]:
         """Write an answer and do what comes after it; whether the session goes on."""
-        if answer.then is Then.TLS and _positive(answer):
-            # What came with the command was said in clear by who knows whom (RFC 2595, 4; RFC 3207, 4.2).
-            self.buffer.clear()
         yield self._line(answer.status)
         if answer.body is not None:
             yield from answer.body
         if answer.then is Then.TLS and _positive(answer):
-            self.record.tls = yield StartTLS()
+            self.record.tls = yield StartTLS()  # which drops what came with the command in clear
             self.tls = True
-            self.name = None
+            self.name = None  # what was said before TLS is forgotten (RFC 2595, 4)
         if self._rules.active:
             yield from self.ask("after", verb, **self._facts())
         return answer.then is not Then.END

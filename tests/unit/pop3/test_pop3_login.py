@@ -204,6 +204,19 @@ def test_scram(bobs, name, initial):
     assert client.say("") == OPEN
 
 
+def test_who_knows_the_password_may_still_be_nobody(make_world):
+    """With strict routing only declared accounts log in, whatever the default password is."""
+    world = make_world(routing="strict", default_password="pw")
+    client = world.connect()
+    assert client.say(f"APOP nobody {digest(client, 'pw')}") == WRONG
+    challenge = base64.b64decode(client.say("AUTH CRAM-MD5")[2:])
+    assert client.say(b64("nobody " + hmac.new(b"pw", challenge, "md5").hexdigest())) == WRONG
+    scram = pytest.importorskip("scramp").ScramClient(["SCRAM-SHA-256"], "nobody", "pw")
+    challenge = client.say(f"AUTH SCRAM-SHA-256 {b64(scram.get_client_first())}")
+    scram.set_server_first(base64.b64decode(challenge[2:]).decode())
+    assert client.say(b64(scram.get_client_final())) == WRONG
+
+
 def test_a_token_that_was_issued_is_the_only_one(bobs):
     token = bobs.directory.issue_token(bobs.root, "bob@example.com", 60)
 
@@ -378,7 +391,8 @@ def test_a_store_that_fails_is_told_and_holds_no_lock(bobs, monkeypatch, method)
     assert b"fire" not in answer
     assert bobs.errors == [error]
     assert client.record.user is None
-    assert client.say("USER bob@example.com", "PASS s3 cret").endswith(b"+OK 1 messages, 3 octets\r\n")
+    assert bobs.login(password="s3 cret").say("STAT") == b"+OK 1 3\r\n"
+    assert client.say("USER bob@example.com", "PASS s3 cret").endswith(b"this maildrop\r\n")
 
 
 def test_a_store_that_fails_at_quit_deletes_nothing(bobs, monkeypatch):
