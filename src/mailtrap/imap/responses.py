@@ -76,7 +76,7 @@ def nstring(value: bytes | None) -> bytes:
 
 
 def astring(value: bytes) -> bytes:
-    """RFC 3501, 9: astring: an atom where that is safe with every client, else a string."""
+    """RFC 3501, 9: astring: an atom where every client takes it for one, else a string."""
     if value and _SPECIALS.isdisjoint(value) and b"[" not in value and value.upper() != b"NIL":
         return value
     return string(value)
@@ -85,7 +85,8 @@ def astring(value: bytes) -> bytes:
 def mailbox(name: str) -> bytes:
     """RFC 3501, 9: mailbox, in modified UTF-7. Names with ``[ } ^ |`` and the like are quoted."""
     coded = utf7.encode(name)
-    return coded if coded.replace(b"/", b"").replace(b".", b"").replace(b"-", b"").isalnum() else string(coded)
+    plain = coded.replace(b"/", b"").replace(b".", b"").replace(b"-", b"").isalnum()
+    return coded if plain and coded.upper() != b"NIL" else string(coded)
 
 
 @lru_cache(maxsize=1024)
