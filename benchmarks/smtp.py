@@ -64,8 +64,8 @@ def running(target: str, core: int) -> Iterator[tuple[int, int]]:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         process = subprocess.Popen(
-            ["smtp-sink", "-c", f"127.0.0.1:{port}", "1000"], env={"PATH": PATH}, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, user=os.environ.get("SINK_USER") or None,
+            ["smtp-sink", *(["-u", "nobody"] if os.geteuid() == 0 else []), f"127.0.0.1:{port}", "1000"],
+            env={"PATH": PATH}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         _await_port(port)
     else:

@@ -146,8 +146,10 @@ def parse(name: str, text: str) -> Any:
 
 
 def _coerce(expected: Any, value: Any) -> tuple[bool, Any]:
-    if expected in (object | None, tuple[object, ...]):
-        return True, (tuple(value) if expected == tuple[object, ...] else value)
+    if expected == (object | None):
+        return True, value
+    if expected == tuple[object, ...]:
+        return isinstance(value, Iterable), tuple(value) if isinstance(value, Iterable) else value
     if get_origin(expected) is Literal:
         return value in get_args(expected), value
     if get_origin(expected) in (tuple, frozenset):

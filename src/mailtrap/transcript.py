@@ -10,12 +10,11 @@ The form of a transcript, one line each, times in seconds since the connection:
     * 1289 octets of message
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from . import clock, limits
 
@@ -71,10 +70,10 @@ class Session:
         self._log: list[bytes] = []
         self._log_size = 0
         self._elided = 0
-        self._blobs: deque[bytes] = deque(maxlen=limits.SESSION_LOGS)
+        self._blobs: list[bytes] = []
         self._disconnect: Callable[[], None] | None = None
         self.transaction = False  # between MAIL and its end: a message may still come of it
-        self._ended: list[Callable[[], None]] = []
+        self._ended: tuple[Callable[[], None], ...] = ()
 
     # ------------------------------------------------------------ written by the session
 
@@ -86,7 +85,7 @@ class Session:
         """The mail is kept, refused or given up."""
         self.transaction = False
         if self._ended:
-            ended, self._ended = self._ended, []
+            ended, self._ended = self._ended, ()
             for function in ended:
                 function()
 
@@ -113,11 +112,14 @@ class Session:
         self._log.clear()
         self._log_size = self._elided = 0
         self._blobs.append(blob)
+        if len(self._blobs) > limits.SESSION_LOGS:
+            del self._blobs[0]
         return blob
 
     def close(self) -> None:
         """The connection ended."""
         self.cut()
+        self._log = []  # a record may stay for long with its messages
         self.open = False
         self.closed_at = clock.now()
         self._disconnect = None
@@ -129,9 +131,9 @@ class Session:
 
     def on_transaction_end(self, function: Callable[[], None]) -> None:
         """Call somebody once when the transaction that is open now has ended; at once where none is open."""
-        self._ended.append(function)
+        self._ended = (*self._ended, function)
         if not self.transaction and function in self._ended:
-            self._ended.remove(function)
+            self._ended = tuple(other for other in self._ended if other is not function)
             function()
 
     def _add(self, line: bytes) -> None:
@@ -141,11 +143,47 @@ class Session:
             self._elide()
 
     def _elide(self) -> None:
-        # A log over its limit keeps its beginning and its newest lines: the middle goes.
+        """A log over its limit keeps its beginning and its newest lines: the middle goes."""
         while self._log_size > limits.TRANSACTION_LOG and len(self._log) > 2:
             gone = self._log.pop(len(self._log) // 2)
             self._log_size -= len(gone)
             self._elided += 1
+
+    # ------------------------------------------------------------ kept by a store
+
+    def summary(self, transcript: bytes = b"") -> dict[str, Any]:
+        """What a store keeps of the record, as values of JSON: all but the transcripts of its transactions.
+
+        Args:
+            transcript: of the message that is being kept; what was said before it is the session's opening.
+        """
+        opening = next(iter(tuple(self._blobs)), b"")
+        tls = self.tls
+        return {
+            "id": self.id, "protocol": self.protocol, "peer": list(self.peer), "listener": self.listener,
+            "scope": self.scope, "opened_at": self.opened_at, "helo": self.helo, "user": self.user,
+            "mechanism": self.mechanism,
+            "tls": None if tls is None else [
+                tls.version, tls.cipher, tls.server_name,
+                None if tls.client_certificate is None else tls.client_certificate.hex(),
+            ],
+            "opening": "" if opening == transcript else opening.decode("latin-1"),
+        }  # fmt: skip
+
+    @classmethod
+    def restored(cls, summary: Mapping[str, Any]) -> "Session":
+        """The record that a store kept: of a connection that has ended, with the opening as its transcript."""
+        host, port = summary["peer"]
+        self = cls(summary["protocol"], (host, port), summary["listener"], scope=summary["scope"], id=summary["id"])
+        self.opened_at = summary["opened_at"]
+        self.helo, self.user, self.mechanism = summary["helo"], summary["user"], summary["mechanism"]
+        if (tls := summary["tls"]) is not None:
+            version, cipher, server_name, certificate = tls
+            self.tls = TLS(version, cipher, server_name, None if certificate is None else bytes.fromhex(certificate))
+        if summary["opening"]:
+            self._blobs.append(summary["opening"].encode("latin-1"))
+        self.open = False
+        return self
 
     # ------------------------------------------------------------ read by anybody
 

@@ -7,6 +7,7 @@ themselves and skip routing.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any, Final
 
 from .. import clock
@@ -35,7 +36,7 @@ MailDone = Callable[["Outcome", BaseException | None], None]
 AppendDone = Callable[[Sequence[Receipt] | None, BaseException | None], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What became of a mail: ``KEPT`` and its receipts (one for each scope its recipients name), or a refusal."""
 
@@ -43,7 +44,7 @@ class Outcome:
     receipts: Sequence[Receipt] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Incoming:
     """A mail that has come in whole.
 
@@ -177,19 +178,23 @@ class Intake:
             self._route_mail(mail, done)
 
     def _route_mail(self, mail: Incoming, done: MailDone) -> None:
-        def route() -> None:
-            try:
-                batch = self._deliveries(mail)
-            except StoreError as error:
-                self._report(error, mail.scope)
-                self._turn_away(mail, STORE_FAILED, done)
-                return
-            self._store.submit(batch, lambda receipts, error: self._submitted(mail, receipts, error, done))
-
         if len(self._scopes) == 1:
-            route()  # one scope: nothing is looked up
+            self._keep(mail, done)  # nothing is looked up
         else:
-            self._apart(route)
+            self._apart(lambda: self._keep(mail, done))
+
+    def _keep(self, mail: Incoming, done: MailDone) -> None:
+        try:
+            batch = self._deliveries(mail)
+        except StoreError as error:
+            self._report(error, mail.scope)
+            self._turn_away(mail, STORE_FAILED, done)
+            return
+
+        def submitted(receipts: Sequence[Receipt] | None, error: BaseException | None) -> None:
+            self._submitted(mail, receipts, error, done)
+
+        self._store.submit(batch, submitted)
 
     def _submitted(
         self, mail: Incoming, receipts: Sequence[Receipt] | None, error: BaseException | None, done: MailDone
@@ -212,23 +217,25 @@ class Intake:
 
     def _deliveries(self, mail: Incoming) -> list[Delivery]:
         """One delivery for each scope that the recipients name; a recipient named twice gets one copy."""
+        live = mail.scope.live
+        if len(self._scopes) == 1 and not live.local_domains and not live.delivery_headers:
+            accounts = dict.fromkeys([recipient.account for recipient in mail.envelope.recipients])
+            targets = tuple([_plain_target("", account) for account in accounts])
+            return [Delivery("", mail.origin, mail.raw, mail.envelope, targets, mail.session, mail.transcript)]
         by_scope: dict[str, dict[Key, Target]] = {}
         envelope = mail.envelope
         for recipient in envelope.recipients:
             scope = self._scopes.by_domain(recipient.domain) or mail.scope
-            targets = by_scope.setdefault(scope.name, {})
+            keys = by_scope.setdefault(scope.name, {})
             if not self._is_local(scope, recipient):
                 continue  # outgoing: it is recorded, and filed nowhere here
             key = self._directory.claim(scope, recipient)
-            if key not in targets:
+            if key not in keys:
                 headers = scope.live.delivery_headers
-                prefix = self._prefix(headers, mail, recipient) if headers else b""
-                targets[key] = Target(key, prefix=prefix)
+                keys[key] = Target(key, prefix=self._prefix(headers, mail, recipient) if headers else b"")
         return [
-            Delivery(
-                name, mail.origin, mail.raw, envelope, tuple(targets.values()), mail.session, mail.transcript
-            )
-            for name, targets in (by_scope or {mail.scope.name: {}}).items()
+            Delivery(name, mail.origin, mail.raw, envelope, tuple(keys.values()), mail.session, mail.transcript)
+            for name, keys in (by_scope or {mail.scope.name: {}}).items()
         ]
 
     def _prefix(self, headers: Sequence[str], mail: Incoming, recipient: Address) -> bytes:
@@ -333,6 +340,12 @@ class Intake:
             self._in_worker(function)
         else:
             function()
+
+
+@lru_cache(maxsize=4096)
+def _plain_target(scope: str, account: str) -> Target:
+    """One object for all mails to an address: they are many, and it never changes."""
+    return Target(Key(scope, account))
 
 
 def _changed(mail: Incoming, answer: Any) -> Incoming:

@@ -15,7 +15,7 @@ class Address(str):
         original: as it stood in the mail or the command; ``text`` where not given.
     """
 
-    __slots__ = ("name", "original")
+    __slots__ = ("_account", "_domain", "name", "original")
 
     name: str
     original: str
@@ -37,11 +37,22 @@ class Address(str):
     @property
     def domain(self) -> str:
         """What stands behind the last ``@``; ``""`` where there is none."""
-        return self.rpartition("@")[2] if "@" in self else ""
+        try:
+            return self._domain
+        except AttributeError:  # asked for the first time
+            self._domain = self.rpartition("@")[2] if "@" in self else ""
+            return self._domain
 
     @property
     def account(self) -> str:
         """The form accounts are kept under: lower-case, without quotes and ``+tag`` (``bob+news@x`` is ``bob@x``)."""
+        try:
+            return self._account
+        except AttributeError:
+            self._account = self._account_form()
+            return self._account
+
+    def _account_form(self) -> str:
         local, domain = self.local, self.domain
         if len(local) > 1 and local[0] == local[-1] == '"':
             local = local[1:-1].replace("\\", "")

@@ -7,6 +7,7 @@ without angle brackets, which many programs send and most servers take. There is
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from ..message.address import Address
@@ -50,7 +51,7 @@ def parse_path(text: str) -> tuple[Address, str | None]:
         address, rest = common.groups()
         if len(address) > MAX_DOMAIN and len(address.rpartition("@")[2]) > MAX_DOMAIN:
             raise BadPath(text)
-        return Address(address), rest
+        return _shared(address), rest
     if (null := _NULL.fullmatch(text)) is not None:
         return Address(), null[1]
     found = _BRACKETED.fullmatch(text) or _BARE.fullmatch(text)
@@ -61,6 +62,12 @@ def parse_path(text: str) -> tuple[Address, str | None]:
         raise BadPath(text)
     # a source route is accepted and ignored (RFC 5321, 4.1.1.3 and appendix C)
     return Address(found["mailbox"], original=found["original"]), found["rest"]
+
+
+@lru_cache(maxsize=4096)
+def _shared(address: str) -> Address:
+    """One object for all mails of an address: they stay, and there are few."""
+    return Address(address)
 
 
 def is_mailbox(text: str) -> bool:
