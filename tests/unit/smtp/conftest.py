@@ -71,9 +71,7 @@ class Client:
         self.world = world
         protocol = "lmtp" if flavour == "lmtp" else "smtp"
         self.record = Session(protocol, ("192.0.2.1", 4711), "smtp")
-        self.session = SMTPSession(
-            self.record, world.scopes.current, world.services, flavour=flavour, **options
-        )
+        self.session = SMTPSession(self.record, world.scopes.current, world.services, flavour=flavour, **options)
         self.steps = []
         self.closed = None
         if greet:
@@ -152,9 +150,9 @@ class Client:
         return self
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_world():
-    """Makes a world: plugins and live settings."""
+    """Makes a world of its own at each call: plugins and live settings."""
     worlds = []
 
     def make(*plugins, **live):
