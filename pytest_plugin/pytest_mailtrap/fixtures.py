@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import options
-from .watch import Watch
+from .watch import WATCH, Watch
 
 if TYPE_CHECKING:
     from mailtrap import MailServer
@@ -24,12 +24,18 @@ def mailtrap_config() -> dict[str, Any]:
 def mailtrap_server(pytestconfig: pytest.Config, mailtrap_config: dict[str, Any]) -> "Iterator[MailServer]":
     """The running mail server of the whole run; what is made on it is there in every test. One per xdist worker."""
     with options.session_server(pytestconfig, mailtrap_config) as server:
+        watch = pytestconfig.stash[WATCH] = Watch(server, pytestconfig)
         yield server
+        watch.close()  # after everything that was made later is torn down: programs that still send, for instance
 
 
 @pytest.fixture(scope="session")
 def _mailtrap_watch(pytestconfig: pytest.Config, mailtrap_server: "MailServer") -> Iterator[Watch]:
-    """The tests on ``mailtrap_server``."""
+    """The tests on ``mailtrap_server``, which may be somebody's own fixture."""
+    watch = pytestconfig.stash.get(WATCH, None)
+    if watch is not None and watch.server is mailtrap_server:
+        yield watch
+        return
     watch = Watch(mailtrap_server, pytestconfig)
     yield watch
     watch.close()

@@ -1,0 +1,300 @@
+"""Each fixture, in a suite of somebody's own."""
+
+import pytest
+
+
+def test_the_example_of_the_readme(run):
+    run(
+        """
+        import smtplib
+        from email.message import EmailMessage
+
+        def test_welcome(mailserver):
+            mail = EmailMessage()
+            mail["From"], mail["To"], mail["Subject"] = "app@example.com", "bob@example.com", "Welcome"
+            mail.set_content("Hello Bob")
+            with smtplib.SMTP(mailserver.smtp.host, mailserver.smtp.port) as smtp:
+                smtp.send_message(mail)
+            message = mailserver.message(to="bob@example.com", subject="Welcome")
+            assert message.text == "Hello Bob\\n"
+        """,
+        subprocess=True,
+    ).assert_outcomes(passed=1)
+
+
+def test_each_test_sees_its_own_mail_only(run):
+    run(
+        """
+        import pytest
+        from helpers import send
+
+        @pytest.mark.parametrize("number", range(3))
+        def test_own(mailserver, number):
+            assert mailserver.messages == []
+            send(mailserver, subject=f"mail {number}")
+            assert mailserver.message().subject == f"mail {number}"
+
+        def test_nothing_is_deleted(mailtrap_server):
+            assert len(mailtrap_server.page(all_scopes=True)) == 3
+        """
+    ).assert_outcomes(passed=4)
+
+
+def test_a_reader_sees_its_test_only(run):
+    run(
+        """
+        import imaplib
+        import poplib
+        import pytest
+        from helpers import send
+
+        @pytest.mark.parametrize("number", range(2))
+        def test_read(mailserver, number):
+            for _ in range(number + 1):
+                send(mailserver, subject=f"mail {number}")
+            imap = imaplib.IMAP4(mailserver.imap.host, mailserver.imap.port, timeout=10)
+            imap.login("bob@example.com", "anything")
+            assert imap.select() == ("OK", [b"%d" % (number + 1)])
+            _, data = imap.fetch("1", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+            assert b"mail %d" % number in data[0][1]
+            imap.logout()
+            pop3 = poplib.POP3(mailserver.pop3.host, mailserver.pop3.port, timeout=10)
+            pop3.user("bob@example.com")
+            pop3.pass_("anything")
+            assert len(pop3.list()[1]) == number + 1
+            pop3.dele(1)
+            pop3.quit()
+            assert len(mailserver.mailbox("bob@example.com").messages) == number
+        """
+    ).assert_outcomes(passed=2)
+
+
+def test_what_a_session_fixture_made_is_there_in_every_test_and_starts_alike(run):
+    run(
+        """
+        import imaplib
+        import pytest
+        from helpers import mail, send
+
+        @pytest.fixture(scope="session", autouse=True)
+        def bob(mailtrap_server):
+            account = mailtrap_server.add_account("bob@example.com", "secret")
+            account.create("Archive")
+            mailtrap_server.deliver(mail(subject="seeded"), recipients="bob@example.com")
+            return account
+
+        @pytest.mark.parametrize("number", range(2))
+        def test_it(mailserver, number):
+            imap = imaplib.IMAP4(mailserver.imap.host, mailserver.imap.port, timeout=10)
+            with pytest.raises(imaplib.IMAP4.error):
+                imap.login("bob@example.com", "wrong")
+            imap.login("bob@example.com", "secret")
+            assert imap.select() == ("OK", [b"1"])
+            assert imap.store("1", "+FLAGS", "(\\\\Deleted)")[0] == "OK"
+            imap.expunge()
+            imap.logout()
+            send(mailserver, subject="of this test")
+            inbox = mailserver.mailbox("bob@example.com")
+            assert [copy.subject for copy in inbox.messages] == ["of this test"]
+            assert [box.name for box in mailserver.account("bob@example.com").mailboxes] == ["INBOX", "Archive"]
+
+        def test_the_original_is_as_it_was(mailtrap_server):
+            (copy,) = mailtrap_server.mailbox("bob@example.com").messages
+            assert (copy.subject, copy.flags) == ("seeded", frozenset())
+        """
+    ).assert_outcomes(passed=3)
+
+
+def test_scopes_are_named_after_their_tests(run):
+    run(
+        """
+        import pytest
+
+        def test_short(mailserver):
+            assert mailserver.name == "test-short"
+            assert mailserver.address("bob") == "bob@test-short.test"
+
+        @pytest.mark.parametrize("value", ["a b/c", "x" * 200 + "1", "x" * 200 + "2"], ids=str)
+        def test_odd(mailserver, value):
+            assert mailserver.name.startswith("test-odd-")
+            assert len(mailserver.name) <= 63
+            assert mailserver.address() != mailserver.address()
+
+        class TestSame:
+            def test_short(self, mailserver):
+                assert mailserver.name == "test-short-2"
+
+        def test_ß(mailserver):
+            assert mailserver.address("bob").endswith(".test")
+        """
+    ).assert_outcomes(passed=6)
+
+
+def test_mail_to_the_scopes_domain_finds_its_test(run):
+    run(
+        """
+        from helpers import send
+
+        def test_it(mailserver, mailtrap_server):
+            with mailtrap_server.scope("another"):
+                send(mailtrap_server, to=mailserver.address("bob"))
+            assert mailserver.message().to == ["bob@test-it.test"]
+        """
+    ).assert_outcomes(passed=1)
+
+
+def test_configuration(run):
+    run(
+        """
+        import smtplib
+        import pytest
+
+        def test_routing(mailserver):
+            with smtplib.SMTP(mailserver.smtp.host, mailserver.smtp.port, timeout=10) as smtp:
+                smtp.ehlo()
+                smtp.mail("a@example.com")
+                assert smtp.rcpt("nobody@example.com")[0] == 550
+            with pytest.raises(Exception, match="is off"):
+                mailserver.pop3
+        """,
+        conftest="""
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def mailtrap_config():
+            return {"routing": "strict", "pop3_port": None}
+        """.replace("\n        ", "\n"),
+    ).assert_outcomes(passed=1)
+
+
+def test_environment(run, monkeypatch):
+    monkeypatch.setenv("SMTP_HOST", "real.example.com")
+    run(
+        """
+        import os
+
+        def test_set(mailtrap_env, mailserver):
+            assert os.environ["SMTP_HOST"] == mailserver.smtp.host
+            assert os.environ["SMTP_PORT"] == str(mailserver.smtp.port)
+            assert os.environ["EMAIL_URL"] == f"smtp://{mailserver.smtp.host}:{mailserver.smtp.port}"
+            assert os.environ["IMAP_PORT"] == str(mailserver.imap.port)
+            assert os.environ["POP3_PORT"] == str(mailserver.pop3.port)
+            assert mailtrap_env.items() <= os.environ.items()
+
+        def test_unset():
+            assert os.environ["SMTP_HOST"] == "real.example.com"
+            assert "IMAP_PORT" not in os.environ
+        """
+    ).assert_outcomes(passed=2)
+
+
+def test_django(run):
+    pytest.importorskip("django")
+    run(
+        """
+        import django
+        import pytest
+        from django.conf import settings
+        from django.core import mail
+        from django.test.utils import setup_test_environment, teardown_test_environment
+
+        @pytest.fixture(autouse=True)
+        def environment():
+            settings.configured or settings.configure(DEFAULT_FROM_EMAIL="app@example.com")
+            setup_test_environment()
+            yield
+            teardown_test_environment()
+
+        def test_real(mailtrap_django, mailserver):
+            mail.send_mail("Reset", "Here", None, ["bob@example.com"])
+            assert mailserver.message(to="bob@example.com").subject == "Reset"
+            assert mail.outbox == []
+
+        def test_locmem_again(mailserver):
+            mail.send_mail("Reset", "Here", None, ["bob@example.com"])
+            assert len(mail.outbox) == 1
+            mailserver.assert_no_message()
+        """,
+        subprocess=True,
+    ).assert_outcomes(passed=2)
+
+
+def test_django_is_needed_for_its_fixture(run):
+    result = run(
+        """
+        import sys
+
+        def test_it(monkeypatch, request):
+            for name in [name for name in sys.modules if name.partition(".")[0] == "django"]:
+                monkeypatch.delitem(sys.modules, name)
+            monkeypatch.setitem(sys.modules, "django", None)
+            request.getfixturevalue("mailtrap_django")
+        """
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*UsageError: the fixture mailtrap_django needs Django*"])
+
+
+def test_waits_refuse_to_block_an_event_loop(run):
+    run(
+        """
+        import asyncio
+        import pytest
+        from helpers import mail, send
+        from mailtrap import BlockingWait
+
+        def test_coroutine(mailserver):
+            async def main():
+                with pytest.raises(BlockingWait, match="async_mailserver"):
+                    mailserver.message()
+                await asyncio.to_thread(send, mailserver)
+                assert mailserver.message().subject == "Hello"  # it is there: nothing blocks
+            asyncio.run(main())
+
+        def test_callback(mailserver):
+            caught = []
+            def callback():
+                try:
+                    mailserver.message()
+                except BlockingWait as error:
+                    caught.append(error)
+            async def main():
+                asyncio.get_running_loop().call_soon(callback)
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            asyncio.run(main())
+            assert len(caught) == 1
+        """
+    ).assert_outcomes(passed=2)
+
+
+def test_under_xdist_each_worker_has_its_server(run):
+    pytest.importorskip("xdist")
+    result = run(
+        """
+        import pytest
+        from helpers import send
+
+        @pytest.mark.parametrize("number", range(8))
+        def test_it(mailserver, number, worker_id, record_property):
+            record_property("server", f"{worker_id} {mailserver.smtp.port}")
+            send(mailserver, subject=f"mail {number}")
+            assert mailserver.message().subject == f"mail {number}"
+
+        def test_that_fails(mailserver):
+            send(mailserver, subject="shown by the controller")
+            mailserver.message(subject="another", timeout=0)
+        """,
+        "-p", "xdist", "-n", "2", "-rA",
+        conftest="""
+def pytest_runtest_logreport(report):
+    if report.when == "call" and report.user_properties:
+        print("on", dict(report.user_properties)["server"])
+""",
+        subprocess=True,
+    )  # fmt: skip
+    result.assert_outcomes(passed=8, failed=1)
+    result.stdout.fnmatch_lines(["*Mail of this test*", "*shown by the controller*"])
+    servers = {line.partition("on ")[2] for line in result.outlines if "on gw" in line}
+    assert len(servers) == 2
+    assert len({server.split()[1] for server in servers}) == 2
