@@ -63,6 +63,10 @@ class Mailbox:
         """All copies in it, whatever their origin, ascending by UID."""
         return [self._copy(row) for row in self._store.copies(self._id)]
 
+    def copies(self, uids: Iterable[int]) -> Sequence[Copy]:
+        """The copies of these UIDs, ascending; those that are not there are passed over."""
+        return [self._copy(row) for row in self._store.copies(self._id, uids)]
+
     @property
     def status(self) -> Status:
         """Its counts now."""
@@ -94,7 +98,7 @@ class Mailbox:
         receipt = self._store.deliver(
             Delivery(row.account.scope, "append", to_bytes(mail), self._server._own_envelope(row.account), (target,))
         )
-        return self._by_uid([receipt.placed[0].uid])[0]
+        return self.copies([receipt.placed[0].uid])[0]
 
     def set_flags(
         self, copies: Copy | Sequence[Copy], flags: Iterable[str], mode: Literal["add", "remove", "replace"] = "add"
@@ -106,13 +110,13 @@ class Mailbox:
         """Copy to the mailbox of that name; the new copies, in the order of their UIDs."""
         target = self.account.mailbox(to)
         pairs = self._store.copy(self._id, _uids(copies), target._id)
-        return target._by_uid([new for _, new in pairs])
+        return target.copies([new for _, new in pairs])
 
     def move(self, copies: Copy | Sequence[Copy], to: str) -> Sequence[Copy]:
         """Move to the mailbox of that name; the new copies, in the order of their UIDs."""
         target = self.account.mailbox(to)
         pairs = self._store.move(self._id, _uids(copies), target._id)
-        return target._by_uid([new for _, new in pairs])
+        return target.copies([new for _, new in pairs])
 
     def expunge(self, copies: Copy | Sequence[Copy] | None = None) -> None:
         r"""Take copies away, whatever their flags; None: all that are ``\Deleted``."""
@@ -148,9 +152,6 @@ class Mailbox:
 
     def _copy(self, row: CopyRow) -> Copy:
         return self._server._copy(self, row)
-
-    def _by_uid(self, uids: Sequence[int]) -> list[Copy]:
-        return [self._copy(row) for row in self._store.copies(self._id, uids)]
 
 
 class Account:

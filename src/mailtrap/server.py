@@ -532,6 +532,20 @@ class MailServer:
         return view
 
     @property
+    def all_sessions(self) -> Sequence["Session"]:
+        """The newest connections of every scope, oldest first."""
+        return list(self._parts.sessions)
+
+    @property
+    def all_refused(self) -> Sequence["Refusal"]:
+        """What was turned away in every scope, oldest first."""
+        return sorted((refusal for scope in self._parts.scopes for refusal in list(scope.refused)), key=lambda r: r.at)
+
+    def report(self, error: BaseException) -> None:
+        """Keep an error inside the server with this scope's errors."""
+        self._parts.report(error, self._scope)
+
+    @property
     def bell(self) -> Bell:
         """Rings at each commit, refusal and error of the whole server, and when it stops."""
         return self._parts.bell

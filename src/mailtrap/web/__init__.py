@@ -1,0 +1,18 @@
+"""HTTP: the JSON interfaces and the viewer, one WSGI application over ``MailServer``'s public interface.
+
+Importing this package imports no Flask; ``create_app`` does.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ..server import MailServer
+
+
+def create_app(server: "MailServer") -> "Flask":
+    """The application of a server: a plain WSGI application, for whatever serves it."""
+    from .app import build
+
+    return build(server)

@@ -1,0 +1,189 @@
+"""``/api/v1/``: Mailpit's interface, as its own clients use it.
+
+Lists hold what was submitted in the scope that is current, unless ``scope=`` names another; a message is found by its
+id wherever it is. Errors are ``text/plain``; those of ``send`` are JSON.
+"""
+
+import json
+import sys
+from collections import Counter
+from typing import Any, Final
+
+from flask import Blueprint, Response, jsonify, request
+
+from ... import __version__, clock
+from ...delivery.posting import Posted
+from ...message.model import Message
+from .. import files, questions
+from ..own import peer
+from ..problems import BadParameter
+from ..site import Site
+from . import outgoing, shapes
+
+SEEN: Final = "\\Seen"
+PAGE: Final = 50
+LARGEST_PAGE: Final = 10_000
+
+
+class MailpitAPI:
+    """The routes."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._server = site.server
+
+    def blueprint(self) -> Blueprint:
+        """Its routes."""
+        routes = Blueprint("mailpit", __name__, url_prefix="/api/v1")
+        add = routes.add_url_rule
+        add("/messages", view_func=self.messages)
+        add("/messages", view_func=self.delete, methods=["DELETE"])
+        add("/messages", view_func=self.put, methods=["PUT"])
+        add("/message/<id>", view_func=self.message)
+        add("/message/<id>/headers", view_func=self.headers)
+        add("/message/<id>/raw", view_func=self.raw)
+        add("/message/<id>/part/<part>", view_func=self.part)
+        add("/send", view_func=self.send, methods=["POST"])
+        add("/info", view_func=self.info)
+        return routes
+
+    # ------------------------------------------------------------ lists
+
+    def messages(self) -> Response:
+        """A ``MessagesSummary``."""
+        start = questions.integer("start", 0)
+        limit = questions.integer("limit", PAGE, most=LARGEST_PAGE)
+        found = self._site.select().submitted()
+        flags = self._server.record_flags(found)
+        shown = [
+            shapes.summary(message, summary, flags.get(message.seq))
+            for message in found[start : start + limit]
+            if (summary := self._site.summaries.of(message)) is not None
+        ]
+        unread = sum(not shapes.is_read(flags.get(message.seq)) for message in found)
+        return jsonify(
+            total=len(found), unread=unread, count=len(shown), messages_count=len(found), messages_unread=unread,
+            start=start, tags=sorted({tag for each in flags.values() for tag in shapes.tags(each)}), messages=shown,
+        )  # fmt: skip
+
+    def delete(self) -> Response:
+        """Delete the messages of ``{"IDs": [...]}``, or all where the body names none."""
+        ids = self._ids(_lenient_body())
+        found = self._site.select().submitted() if ids is None else self._known(ids)
+        self._server.delete(found)
+        return _ok()
+
+    def put(self) -> Response:
+        """Change the read state of the messages of ``{"IDs": [...], "Read": true}``, or of all."""
+        given = _lenient_body()
+        if given.get("Search"):
+            raise BadParameter("Search", "searching is not possible here: name the messages in IDs")
+        ids = self._ids(given)
+        found = self._site.select().submitted() if ids is None else self._known(ids)
+        read = questions.flag("Read", given.get("Read", False))
+        self._server.set_record_flags(found, [SEEN], "add" if read else "remove")
+        return _ok()
+
+    @staticmethod
+    def _ids(given: dict[str, Any]) -> list[str] | None:
+        ids = given.get("IDs")
+        return questions.texts("IDs", ids) if ids else None
+
+    def _known(self, ids: list[str]) -> list[Message]:
+        return [message for each in ids if (message := self._server.get(each)) is not None]
+
+    # ------------------------------------------------------------ one message
+
+    def message(self, id: str) -> Response:  # noqa: A002
+        """A ``Message``; it is read from now on."""
+        found = self._site.message(id)
+        shape = shapes.message(found, self._server.record_flags([found]).get(found.seq))
+        if request.method != "HEAD":
+            self._server.set_record_flags([found], [SEEN])
+        return jsonify(shape)
+
+    def headers(self, id: str) -> Response:  # noqa: A002
+        """Its header fields, each name with its values."""
+        return jsonify(shapes.headers(self._site.message(id).raw))
+
+    def raw(self, id: str) -> Response:  # noqa: A002
+        """Its exact bytes, as text; with ``dl=1`` as a file."""
+        found = self._site.message(id)
+        return files.raw(found.raw, f"{found.id}.eml", download=request.args.get("dl") == "1")
+
+    def part(self, id: str, part: str) -> Response:  # noqa: A002
+        """The decoded content of an attachment."""
+        return files.part(self._site.message(id), part)
+
+    # ------------------------------------------------------------ the rest
+
+    def send(self) -> Response:
+        """Send the mail that the body describes."""
+        asked = request.get_json(force=True, silent=True)
+        if not isinstance(asked, dict):
+            return _send_error(400, "the body is not a JSON object")
+        view = self._site.select().view
+        try:
+            mail = outgoing.compose(asked, view.settings["hostname"])
+            found = view.send(mail.raw, recipients=mail.recipients, mail_from=mail.mail_from, peer=peer())
+        except outgoing.Invalid as error:
+            return _send_error(400, str(error))
+        except Posted as error:
+            status = 413 if error.reply.code == 552 and error.reply.enhanced == "5.3.4" else 400
+            return _send_error(503 if error.reply.code < 500 else status, str(error))
+        if mail.tags:
+            self._server.set_record_flags([found], mail.tags)
+        return jsonify(ID=found.id)
+
+    def info(self) -> Response:
+        """What runs here. Counts are those of the mail that is there and of the refusals that are kept."""
+        server = self._server
+        found = self._site.select().submitted()
+        flags = server.record_flags(found)
+        here = len(server.page(all_scopes=True))
+        by_smtp = [message for message in found if message.origin != "http"]
+        started = server.started_at
+        return jsonify(
+            Version=f"mailtrap {__version__}", LatestVersion="", Database=server.settings["store"],
+            DatabaseSize=sum(message.size for message in found), Messages=len(found),
+            Unread=sum(not shapes.is_read(flags.get(message.seq)) for message in found),
+            Tags=dict(sorted(Counter(tag for each in flags.values() for tag in shapes.tags(each)).items())),
+            RuntimeStats={
+                "Uptime": 0 if started is None else max(0, int(clock.now() - started.timestamp())),
+                "Memory": _memory(), "MessagesDeleted": server.mark().seq - here,
+                "SMTPAccepted": len(by_smtp), "SMTPAcceptedSize": sum(message.size for message in by_smtp),
+                "SMTPRejected": len(server.all_refused), "SMTPIgnored": 0,
+            },
+        )  # fmt: skip
+
+
+def _lenient_body() -> dict[str, Any]:
+    """The body as its clients send it: JSON, a form, or something that means nothing was chosen."""
+    if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        ids = [*request.form.getlist("ids"), *request.form.getlist("IDs")]
+        return {"IDs": ids, "Read": request.form.get("Read", request.form.get("read", "false"))}
+    try:
+        found = json.loads(request.get_data() or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _ok() -> Response:
+    return Response("ok", mimetype="text/plain")
+
+
+def _send_error(status: int, text: str) -> Response:
+    response = jsonify(Error=text)
+    response.status_code = status
+    return response
+
+
+def _memory() -> int:
+    """Octets of this process in memory at most so far; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024
