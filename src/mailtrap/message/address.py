@@ -19,6 +19,8 @@ class Address(str):
 
     name: str
     original: str
+    _account: str
+    _domain: str
 
     def __new__(cls, text: str = "", name: str = "", original: str | None = None) -> Self:
         self = super().__new__(cls, normalize(text))
@@ -67,7 +69,7 @@ def normalize(text: str) -> str:
     if not at:
         return text
     domain = domain.lower().removesuffix(".") if not domain.startswith("[") else domain.lower()
-    if "xn--" in domain:
+    if "xn--" in domain and len(domain) <= 255:
         try:
             domain = domain.encode("ascii").decode("idna")
         except UnicodeError:

@@ -17,8 +17,8 @@ def to_bytes(mail: Any) -> bytes:
 
     Args:
         mail: bytes are kept as they are. A ``str`` becomes UTF-8 with CRLF. A message of ``email`` is written as its
-            policy says, with CRLF; where that fails on non-ASCII addresses, with them in UTF-8 (RFC 6532). A
-            ``Message`` gives its ``raw``.
+            policy says, with CRLF; addresses that are not ASCII in UTF-8 (RFC 6532), for no encoded word may
+            stand in one (RFC 2047, 5). A ``Message`` gives its ``raw``.
 
     Raises:
         TypeError: it is none of these.
@@ -37,11 +37,16 @@ def to_bytes(mail: Any) -> bytes:
 
     if isinstance(mail, LibraryMessage):
         policy: Any = mail.policy.clone(linesep="\r\n")
-        try:
-            return served(mail.as_bytes(policy=policy))
-        except UnicodeEncodeError:
-            return served(mail.as_bytes(policy=policy.clone(utf8=True)))
+        if _has_international_address(mail):
+            policy = policy.clone(utf8=True)
+        return served(mail.as_bytes(policy=policy))
     raise TypeError(f"a mail is bytes, an EmailMessage or a Message, not {type(mail).__name__}")
+
+
+def _has_international_address(mail: Any) -> bool:
+    return any(
+        not address.addr_spec.isascii() for value in mail.values() for address in getattr(value, "addresses", ())
+    )
 
 
 def reply(message: "Message", body: str = "", **headers: str) -> "EmailMessage":

@@ -1,6 +1,7 @@
 """What tests take out of a mail: links and one-time codes."""
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from . import markup
@@ -51,48 +52,12 @@ _CONTEXT: Final = re.compile(
     r"código|codigo|codice|clave|验证码|認証コード|確認コード|кода?|πιν)\b|验证码|認証コード|確認コード",
     re.IGNORECASE,
 )
-_OTHER_CODES: Final = frozenset(
-    [
-        "promo",
-        "promotion",
-        "promotional",
-        "discount",
-        "coupon",
-        "voucher",
-        "gift",
-        "zip",
-        "postal",
-        "post",
-        "area",
-        "country",
-        "dial",
-        "error",
-        "status",
-        "source",
-        "qr",
-        "bar",
-        "sort",
-        "swift",
-        "product",
-        "item",
-        "color",
-        "colour",
-        "reason",
-        "exit",
-        "dress",
-        "gutschein",
-        "rabatt",
-        "aktions",
-        "fehler",
-        "produkt",
-        "artikel",
-        "länder",
-        "fiscal",
-        "reference",
-        "referral",
-        "booking",
-    ]
-)
+_OTHER_CODES: Final = frozenset((
+    "promo", "promotion", "promotional", "discount", "coupon", "voucher", "gift", "zip", "postal", "post",
+    "area", "country", "dial", "error", "status", "source", "qr", "bar", "sort", "swift", "product", "item",
+    "color", "colour", "reason", "exit", "dress", "gutschein", "rabatt", "aktions", "fehler", "produkt",
+    "artikel", "länder", "fiscal", "reference", "referral", "booking",
+))  # fmt: skip
 _OTHER_NUMBER: Final = re.compile(
     r"(?:\b(?:order|invoice|ticket|case|reference|ref|customer|account|member|tracking|booking|phone|tel|fax|call|"
     r"article|item|bestell\w*|rechnung\w*|kunden\w*|auftrag\w*|vorgang\w*|telefon|nummer|number|version|no|nr|id)\b"
@@ -112,7 +77,10 @@ _UNITS: Final = re.compile(
     r"years?|jahre|mb|kb|gb|characters?|digits?|stellig|items?)\b",
     re.IGNORECASE,
 )
+_MORE_DIGITS_BEFORE: Final = re.compile(r"[+\d)][ \t]\Z")
+_MORE_DIGITS: Final = re.compile(r"[ \t]\(?\d")
 _SENTENCE_END: Final = re.compile(r"[.!?;](?:\s|\Z)|[\n\r]\s*[\n\r].*\S.*[\n\r]", re.DOTALL)
+_NEAREST: Final = 3  # context words on each side of a candidate that are looked at
 _LOOKED_AT: Final = 200_000  # characters of a text
 _BEFORE: Final = 60  # characters between a context word and the code behind it
 _AFTER: Final = 45  # between a code and the context word behind it
@@ -136,35 +104,29 @@ def find_codes(text: str) -> list[str]:
     contexts = [match.span() for match in _CONTEXT.finditer(text) if not _is_other(match)]
     if not contexts:
         return []
-    found: list[str] = []
-    first = 0
+    begins = [begin for begin, _ in contexts]
     urls_at = [match.span() for match in reversed(list(_URL.finditer(text)))]  # a stack, the next on top
+    found: list[str] = []
     for match in _CANDIDATE.finditer(text):
-        start, end = match.span()
-        while first < len(contexts) and contexts[first][1] < start - 4 * _BEFORE:
-            first += 1
+        code, start, end = match.group(), match.start(), match.end()
         while urls_at and urls_at[-1][1] <= start:
             urls_at.pop()
-        if urls_at and urls_at[-1][0] <= start:
+        if (urls_at and urls_at[-1][0] <= start) or not (code.isupper() or any(map(str.isdigit, code))):
             continue
-        direct = near = False
-        for place in range(first, len(contexts)):
-            begin, stop = contexts[place]
-            if begin > end + _AFTER:
-                break
-            if begin <= start < stop or begin < end <= stop:
-                continue
-            if stop <= start:
-                gap = text[stop:start]
-                direct = direct or _DIRECT.match(gap) is not None
-                near = near or _near_before(text, gap, start, end)
-            else:
-                gap = text[end:begin]
-                near = near or ("\n" not in gap.strip() and _SENTENCE_END.search(gap) is None)
-        if (direct or near) and _is_code(text, match, direct):
-            code = match.group()
+        place = bisect_left(begins, start)
+        before = [span for span in contexts[max(0, place - _NEAREST) : place] if span[1] <= start]
+        behind = [span for span in contexts[place : place + _NEAREST] if end <= span[0] <= end + _AFTER]
+        direct = any(_DIRECT.match(text[stop:start]) is not None for _, stop in before)
+        near = direct or any(_near_before(text, text[stop:start], start, end) for _, stop in before)
+        near = near or any(_near_behind(text[end:begin]) for begin, _ in behind)
+        if near and _is_code(text, match, direct):
             found.append(re.sub(r"[ \t]", "", code) if match["spaced"] else code)
     return list(dict.fromkeys(found))
+
+
+def _near_behind(gap: str) -> bool:
+    """Whether a code that stands before a context word belongs to it."""
+    return "\n" not in gap.strip() and _SENTENCE_END.search(gap) is None
 
 
 def _is_other(match: re.Match[str]) -> bool:
@@ -177,13 +139,15 @@ def _is_other(match: re.Match[str]) -> bool:
 
 def _near_before(text: str, gap: str, start: int, end: int) -> bool:
     """Whether a code that stands behind a context word belongs to it."""
+    if len(gap) > 4 * _BEFORE:
+        return False
     if len(gap) <= _BEFORE and _SENTENCE_END.search(gap) is None and gap.strip(" \t").count("\n") <= 2:
         return True
     # A line of its own, as codes are shown in large type: whatever the sentence before says.
     before, behind = text[max(0, start - _BEFORE) : start], text[end : end + _BEFORE]
     alone = not before.rpartition("\n")[2].strip() and not behind.partition("\n")[0].strip()
     lines = [line for line in gap.split("\n")[1:-1] if line.strip()]
-    return alone and len(lines) <= 1 and len(gap) <= 4 * _BEFORE
+    return alone and len(lines) <= 1
 
 
 def _is_code(text: str, match: re.Match[str], direct: bool) -> bool:
@@ -194,6 +158,10 @@ def _is_code(text: str, match: re.Match[str], direct: bool) -> bool:
         return False
     if _OTHER_NUMBER.search(text[max(0, match.start() - 20) : match.start()]) is not None:
         return False
+    if _MORE_DIGITS_BEFORE.search(text[max(0, match.start() - 4) : match.start()]) or _MORE_DIGITS.match(
+        text, match.end()
+    ):
+        return False  # groups of a phone number
     if match["spaced"]:
         return True
     if bare.isdigit():

@@ -18,53 +18,14 @@ _RAW: Final = {
 }
 _FAILURES: Final = 20  # tags without a proper end, after which quotes in tags are not trusted any more
 
-_PARAGRAPHS: Final = frozenset(
-    [
-        "p",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "ul",
-        "ol",
-        "dl",
-        "table",
-        "blockquote",
-        "pre",
-        "hr",
-        "address",
-        "article",
-        "aside",
-        "section",
-        "figure",
-        "fieldset",
-    ]
-)
-_LINES: Final = frozenset(
-    [
-        "div",
-        "tr",
-        "li",
-        "dt",
-        "dd",
-        "br",
-        "header",
-        "footer",
-        "main",
-        "nav",
-        "form",
-        "caption",
-        "center",
-        "body",
-        "html",
-        "head",
-        "option",
-        "figcaption",
-        "summary",
-    ]
-)
+_PARAGRAPHS: Final = frozenset((
+    "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "blockquote", "pre", "hr", "address",
+    "article", "aside", "section", "figure", "fieldset",
+))  # fmt: skip
+_LINES: Final = frozenset((
+    "div", "tr", "li", "dt", "dd", "br", "header", "footer", "main", "nav", "form", "caption", "center", "body",
+    "html", "head", "option", "figcaption", "summary",
+))  # fmt: skip
 _CELLS: Final = frozenset(("td", "th"))
 _INVISIBLE: Final = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u2007"
 
@@ -92,7 +53,7 @@ class Tag(NamedTuple):
 
 
 def scan(html: str) -> Iterator[str | Tag]:
-    """Texts, character references in them resolved, and tags. Comments, declarations, scripts and styles are left out."""
+    """Texts, character references in them resolved, and tags; no comments, declarations, scripts and styles."""
     position, size, failures = 0, len(html), 0
     while position < size:
         start = html.find("<", position)
@@ -108,7 +69,9 @@ def scan(html: str) -> Iterator[str | Tag]:
                 end = rest.end()
             else:
                 failures += 1
-                end = html.find(">", name.end()) + 1 or size
+                end = html.find(">", name.end()) + 1
+                if not end:
+                    return
             tag = Tag(name.group().lower(), html[name.end() : end - 1])
             yield tag
             if tag.name in _RAW:

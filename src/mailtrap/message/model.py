@@ -5,21 +5,20 @@ were made from it. Nothing raises on bad mail; a message that was cleared meanwh
 bytes are needed and were not read before.
 """
 
-import difflib
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from re import Pattern
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .. import clock
 from ..errors import StoreError
 from .address import Address
+from .attachment import ATTACHMENT_CRITERIA, Attachment, Link
 from .criteria import matches_header, matches_value
 from .envelope import Envelope
+from .naming import nearest, single
 from .parse import Headers, Mail
-from .structure import Part
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from ..mailboxes import Account, Mailbox
     from ..store.base import CopyRow, MessageRow, Origin
     from ..transcript import Session
+
+__all__ = ["Attachment", "Copy", "Link", "Message", "Owner"]
 
 
 class Owner(Protocol):
@@ -41,67 +42,6 @@ class Owner(Protocol):
 
     def _copy_row(self, mailbox: "Mailbox", uid: int) -> "CopyRow | None":
         """A copy as it is now; None when it was expunged. ``NoSuchMailbox`` when its mailbox is gone."""
-
-
-class Attachment:
-    """A part that is no body text: attached or inline.
-
-    Attributes:
-        filename: decoded; None where the mail gives none.
-        content_type: ``type/subtype`` in lower case.
-        content: without the transfer encoding.
-        content_id: without angle brackets, as ``cid:`` links have it.
-        size: octets of ``content``.
-        sha256: of ``content``, hexadecimal.
-    """
-
-    __slots__ = ("_content", "_mail", "_part", "content_id", "content_type", "filename")
-
-    def __init__(self, mail: Mail, part: Part) -> None:
-        self._mail = mail
-        self._part = part
-        self._content: bytes | None = None
-        self.filename: str | None = part.filename
-        self.content_type: str = part.content_type
-        self.content_id: str | None = None if part.id is None else part.id.decode("utf-8", "replace").strip("<>")
-
-    @property
-    def content(self) -> bytes:
-        """The content, decoded."""
-        if self._content is None:
-            self._content = self._mail.content(self._part)
-        return self._content
-
-    @property
-    def size(self) -> int:
-        """Octets of the content."""
-        return len(self.content)
-
-    @property
-    def sha256(self) -> str:
-        """Of the content, hexadecimal."""
-        from hashlib import sha256
-
-        return sha256(self.content).hexdigest()
-
-    def save(self, path: Path | str) -> Path:
-        """Write the content to a file; in a folder, under a safe form of its name. Gives the path written."""
-        target = Path(path)
-        if target.is_dir():
-            target /= safe_name(self.filename or "attachment")
-        target.write_bytes(self.content)
-        return target
-
-    def __repr__(self) -> str:
-        return f"<Attachment {self.filename!r} {self.content_type}>"
-
-
-class Link(NamedTuple):
-    """A link in a mail; ``text`` is what stands in it, of a bare URL the URL; ``title`` its title attribute."""
-
-    href: str
-    text: str
-    title: str | None = None
 
 
 class Message:
@@ -333,7 +273,7 @@ class Message:
             TypeError: no such attribute.
         """
         __tracebackhide__ = True
-        found: Attachment = _single("attachment", [*self.attachments, *self.inline], criteria, _ATTACHMENT)
+        found: Attachment = single("attachment", [*self.attachments, *self.inline], criteria, ATTACHMENT_CRITERIA)
         return found
 
     def link(self, **criteria: Any) -> Link:
@@ -344,7 +284,7 @@ class Message:
             TypeError: no such attribute.
         """
         __tracebackhide__ = True
-        found: Link = _single("link", self.links, criteria, Link._fields)
+        found: Link = single("link", self.links, criteria, Link._fields)
         return found
 
     def code(self, pattern: str | Pattern[str] | None = None) -> str:
@@ -539,81 +479,17 @@ class Copy(Message):
         return hash((self._row.seq, self._uid))
 
 
-MESSAGE_CRITERIA: Final = frozenset(
-    [
-        "id",
-        "seq",
-        "scope",
-        "origin",
-        "received_at",
-        "size",
-        "raw",
-        "email",
-        "envelope",
-        "mail_from",
-        "recipients",
-        "bcc",
-        "session",
-        "transcript",
-        "from_",
-        "to",
-        "cc",
-        "reply_to",
-        "subject",
-        "date",
-        "message_id",
-        "headers",
-        "text",
-        "html",
-        "plain",
-        "attachments",
-        "inline",
-        "links",
-        "codes",
-        "defects",
-        "copies",
-        "header",
-        "where",
-    ]
-)
+MESSAGE_CRITERIA: Final = frozenset((
+    "id", "seq", "scope", "origin", "received_at", "size", "raw", "email", "envelope", "mail_from",
+    "recipients", "bcc", "session", "transcript", "from_", "to", "cc", "reply_to", "subject", "date",
+    "message_id", "headers", "text", "html", "plain", "attachments", "inline", "links", "codes", "defects",
+    "copies", "header", "where",
+))  # fmt: skip
 COPY_CRITERIA: Final = MESSAGE_CRITERIA | {"message", "mailbox", "account", "uid", "flags", "modseq", "internal_date"}
 _NAMED: Final = frozenset(("attachments", "inline", "mailbox", "account"))
-_ATTACHMENT: Final = ("filename", "content_type", "content", "content_id", "size", "sha256")
-_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')
-_RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z)", re.IGNORECASE)
 
 
 def _is_text(expected: Any) -> bool:
     if isinstance(expected, list | tuple | set | frozenset):
         return bool(expected) and all(_is_text(item) for item in expected)
     return isinstance(expected, str | Pattern)
-
-
-def nearest(name: str, known: frozenset[str] | Sequence[str]) -> str:
-    """What a mistyped name may have meant, as the end of a sentence."""
-    close = difflib.get_close_matches(name, sorted(known), 1, 0.5)
-    return f": did you mean {close[0]!r}?" if close else f": it is one of {', '.join(sorted(known))}"
-
-
-def safe_name(name: str) -> str:
-    """A file name out of any text: no folders, nothing that Windows refuses, at most 150 characters."""
-    safe = _UNSAFE.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip(". ") or "attachment"
-    if _RESERVED.match(safe):
-        safe = f"_{safe}"
-    stem, dot, extension = safe.rpartition(".")
-    return f"{stem[:130]}{dot}{extension[:19]}" if dot else safe[:150]
-
-
-def _single(noun: str, items: Sequence[Any], criteria: dict[str, Any], known: Sequence[str]) -> Any:
-    """The one item that matches."""
-    __tracebackhide__ = True
-    for name in criteria:
-        if name not in known:
-            raise TypeError(f"{name!r} is no attribute of a {noun}{nearest(name, known)}")
-    found = [item for item in items if all(matches_value(value, getattr(item, n)) for n, value in criteria.items())]
-    if len(found) == 1:
-        return found[0]
-    asked = ", ".join(f"{name}={value!r}" for name, value in criteria.items()) or f"any {noun}"
-    count = f"{len(found)} {noun}s match" if found else f"no {noun} matches"
-    there = "\n".join(f"  {item!r}" for item in (found or items)) or "  none at all"
-    raise AssertionError(f"{count} {asked}, where one was expected; {'they are' if found else 'there are'}:\n{there}")

@@ -3,7 +3,6 @@
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from .charsets import decode, decode_words
 
@@ -15,6 +14,8 @@ _MOST: Final = 200  # parameters that are looked at
 _MAIN: Final = re.compile(rb"[^;]*")
 _PARAMETER: Final = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;]*))', re.DOTALL)
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
+_UNSAFE: Final = re.compile(rb"[^A-Za-z0-9_.\-~']")
+_QUOTED_OCTET: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _CONTINUED: Final = re.compile(rb"([^*]+)\*(?:(\d{1,3})(\*)?)?\Z")
 
 
@@ -78,12 +79,17 @@ def _joined(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
             ordered = [numbered[number] for number in sorted(numbered)]
         if any(extended for _, extended in ordered):
             joined = b"".join(
-                value if extended else quote_from_bytes(value, safe="'").encode() for value, extended in ordered
+                value if extended else _UNSAFE.sub(lambda match: b"%%%02X" % ord(match.group()), value)
+                for value, extended in ordered
             )
             whole.setdefault(base + b"*", joined)
         else:
             whole.setdefault(base, b"".join(value for value, _ in ordered))
     return whole
+
+
+def _unquote(value: bytes) -> bytes:
+    return _QUOTED_OCTET.sub(lambda match: bytes.fromhex(match.group(1).decode()), value)
 
 
 def _without_comments(value: bytes) -> bytes:
@@ -117,8 +123,8 @@ def text(parameters: Parameters, name: bytes) -> str | None:
             charset, quote, rest = value.partition(b"'")
             _, second, encoded = rest.partition(b"'")
             if quote and second:
-                return decode(unquote_to_bytes(encoded), charset.decode("latin-1") or None)
-            return decode(unquote_to_bytes(value))
+                return decode(_unquote(encoded), charset.decode("latin-1") or None)
+            return decode(_unquote(value))
         if key == name:
             plain = value
     return None if plain is None else decode_words(decode(plain))

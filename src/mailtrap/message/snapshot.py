@@ -18,6 +18,7 @@ _MASKED: Final = {
     "arc-seal": "<signature>", "arc-message-signature": "<signature>", "feedback-id": "<id>",
 }  # fmt: skip
 _SIGNATURE_TAG: Final = re.compile(r"\b(b|bh|t|x)=[^;]*")
+_BOUNDARY: Final = re.compile(r"""(?i)\bboundary\s*=\s*(?:"[^"]*"|[^;\s]+)""")
 _CID: Final = re.compile(r"(?i)\bcid:[^\s\"'>)]+")
 
 
@@ -26,16 +27,9 @@ def snapshot(mail: Mail, mask: Sequence[str | Pattern[str]] = ()) -> str:
 
     Dates, ids, boundaries, trace fields and signature values are masked, and whatever ``mask`` finds.
     """
-    root = mail.root
-    boundaries = [
-        value.decode("latin-1") for part in root.walk() for name, value in part.params if name == b"boundary" and value
-    ]
     out = [_field(name, value) for name, value in mail.headers.pairs]
-    out.append("")
-    out += _part(mail, root, "", top=True)
+    out += _part(mail, mail.root, "", top=True)
     text = "\n".join(out).rstrip("\n") + "\n"
-    for boundary in sorted(boundaries, key=len, reverse=True):
-        text = text.replace(boundary, "<boundary>")
     for wanted in mask:
         if isinstance(wanted, str):
             if wanted:
@@ -49,6 +43,8 @@ def _field(name: str, value: str) -> str:
     lower = name.lower()
     if lower in _MASKED:
         value = _MASKED[lower]
+    elif lower == "content-type":
+        value = _BOUNDARY.sub("boundary=<boundary>", value)
     elif lower == "dkim-signature":
         value = _SIGNATURE_TAG.sub(lambda match: f"{match.group(1)}=<signature>", value)
     return f"{name}: {value}"
@@ -60,12 +56,12 @@ def _part(mail: Mail, part: Part, indent: str, *, top: bool = False) -> list[str
         out.append(f"{indent}--- {part.content_type}")
         for name, value in fields.split(mail.data, part.header, part.body):
             out.append(indent + _field(name.decode("latin-1"), charsets.header_text(value)))
+    out.append("")
     if part.children:
         for child in part.children:
             out += _part(mail, child, f"{indent}  " if part.type == "message" else indent)
         return out
     if part.type == "text":
-        out.append("")
         text = _CID.sub("cid:<content-id>", mail.text_of(part))
         out += [f"{indent}{line}".rstrip() for line in text.split("\n")]
     else:

@@ -46,8 +46,9 @@ def eml() -> Callable[[str], bytes]:
 def make(owner: Owner) -> Callable[..., Message]:
     """A message of these bytes (a str is UTF-8 with CRLF)."""
 
-    def make(raw: bytes | str, recipients: Sequence[str] = ("bob@example.com",), mail_from: str = "a@example.com",
-             **row: Any) -> Message:  # fmt: skip
+    def make(
+        raw: bytes | str, recipients: Sequence[str] = ("bob@example.com",), mail_from: str = "a@example.com", **row: Any
+    ) -> Message:
         if isinstance(raw, str):
             raw = raw.replace("\n", "\r\n").encode()
         seq = len(owner.raws) + 1

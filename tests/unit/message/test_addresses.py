@@ -2,7 +2,8 @@ from email.utils import formataddr, getaddresses
 from time import process_time
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailtrap.message.addresses import GROUP_END, Entry, addresses, parse
 
@@ -109,10 +110,23 @@ def test_well_formed_lists_are_read_as_the_standard_library_reads_them(people: l
 
 @pytest.mark.parametrize(
     "value",
-    [b'"\\' * 100_000, b"(" * 200_000, b"<" * 200_000, b'<\\"' * 70_000, b"[" * 200_000, b"a@" * 100_000, b": " * 100_000,
-     b" " * 200_000, b"x <" + b"@a," * 70_000, b"(\\" * 100_000, b"a b " * 50_000, b"a@b, " * 40_000,
-     b'"' + b"x" * 200_000, b"a" * 200_000],
-)  # fmt: skip
+    [
+        b'"\\' * 100_000,
+        b"(" * 200_000,
+        b"<" * 200_000,
+        b'<\\"' * 70_000,
+        b"[" * 200_000,
+        b"a@" * 100_000,
+        b": " * 100_000,
+        b" " * 200_000,
+        b"x <" + b"@a," * 70_000,
+        b"(\\" * 100_000,
+        b"a b " * 50_000,
+        b"a@b, " * 40_000,
+        b'"' + b"x" * 200_000,
+        b"a" * 200_000,
+    ],
+)
 def test_hostile_lists_take_linear_time(value: bytes) -> None:
     start = process_time()
     parse(value)

@@ -1,7 +1,8 @@
 from email.header import decode_header, make_header
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailtrap.message.charsets import codec, decode, decode_base64, decode_words, header_text, transfer_decode
 
@@ -68,9 +69,25 @@ def test_charsets() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "zip", "base64", "rot13", "hex", "unicode_escape", "punycode", "idna", "undefined", "x" * 1000, "\0", "é",
-             "raw-unicode-escape", "../etc/passwd", "uu"]
-)  # fmt: skip
+    "name",
+    [
+        "",
+        "zip",
+        "base64",
+        "rot13",
+        "hex",
+        "unicode_escape",
+        "punycode",
+        "idna",
+        "undefined",
+        "x" * 1000,
+        "\0",
+        "é",
+        "raw-unicode-escape",
+        "../etc/passwd",
+        "uu",
+    ],
+)
 def test_codecs_that_are_no_charsets(name: str) -> None:
     assert codec(name) is None
     assert decode(b"\\d\x80", name) == "\\d€"

@@ -1,5 +1,6 @@
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailtrap.message.facts import KINDS, Facts, compute, weight
 from mailtrap.message.parse import Mail
@@ -53,7 +54,8 @@ def test_text_is_that_of_all_text_parts_in_lower_case(eml) -> None:
     assert "the footer of a list" in text
     text = known(eml("forwarded"), "text").text
     assert text is not None
-    assert "hello carol" in text and "only text." in text
+    assert "hello carol" in text
+    assert "only text." in text
 
 
 def test_preview(eml) -> None:
@@ -90,9 +92,27 @@ def test_weight_grows_with_what_is_kept(eml) -> None:
     assert weight(known(body, "text")) >= len(body)
 
 
-@given(st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(
-    [b"A: b\r\n", b"\r\n", b"\n", b"From x\r\n", b" y\r\n", b"z", b":", b"C: =?utf-8?q?=41?=\n", b"\n\n", b"\r"])
-).map(b"".join)))  # fmt: skip
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.lists(
+            st.sampled_from(
+                [
+                    b"A: b\r\n",
+                    b"\r\n",
+                    b"\n",
+                    b"From x\r\n",
+                    b" y\r\n",
+                    b"z",
+                    b":",
+                    b"C: =?utf-8?q?=41?=\n",
+                    b"\n\n",
+                    b"\r",
+                ]
+            )
+        ).map(b"".join),
+    )
+)
 def test_fields_are_the_same_with_and_without_the_tree(raw: bytes) -> None:
     quick, thorough = Mail(raw), Mail(raw)
     assert thorough.root is not None

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from imapclient.response_parser import parse_fetch_response
 from hypothesis import strategies as st
+from imapclient.response_parser import parse_fetch_response
 
 from mailtrap.message.facts import Facts, compute
 from mailtrap.message.imapform import nstring, string
@@ -113,30 +113,51 @@ def test_empty_sender_and_reply_to_are_from(eml) -> None:
     assert [entry[2:] for entry in found[2]] == [[b"jane", b"example.com"], [b"john", b"example.com"]]
     assert found[6] == [[None, None, b"undisclosed-recipients", None], [None, None, None, None]]
     assert [entry[2:] for entry in found[7]] == [
-        [b"no-at-sign", b""], [b'quoted "local"', b"example.com"], [b"broken", b"example.com"], [b"last", b"[192.0.2.1]"],
-    ]  # fmt: skip
+        [b"no-at-sign", b""],
+        [b'quoted "local"', b"example.com"],
+        [b"broken", b"example.com"],
+        [b"last", b"[192.0.2.1]"],
+    ]
 
 
 def test_a_bodystructure(eml) -> None:
     raw = eml("nested")
     facts = Facts()
     compute(facts, raw, ("bodystructure", "body"))
-    assert facts.bodystructure is not None and facts.body is not None
+    assert facts.bodystructure is not None
+    assert facts.body is not None
     alternative, pdf, footer, *rest = read(facts.bodystructure)
     assert rest == [b"mixed", [b"boundary", b"outer=_1"], None, None, None]
     plain, related, *_ = alternative
     assert plain == [
-        b"text", b"plain", [b"charset", b"iso-8859-1", b"format", b"flowed"], None, None, b"quoted-printable", 18, 1,
-        None, None, None, None,
-    ]  # fmt: skip
+        b"text",
+        b"plain",
+        [b"charset", b"iso-8859-1", b"format", b"flowed"],
+        None,
+        None,
+        b"quoted-printable",
+        18,
+        1,
+        None,
+        None,
+        None,
+        None,
+    ]
     assert related[1][:7] == [b"image", b"png", [b"name", b"logo.png"], b"<logo@example.com>", None, b"base64", 98]
     assert related[1][7:] == [None, [b"inline", [b"filename", b"logo.png"]], None, None]
     assert pdf == [
-        b"application", b"pdf", [b"name", b"=?utf-8?B?UmVjaG51bmcg4oSWIDEucGRm?="], None, b"The invoice", b"base64", 12,
+        b"application",
+        b"pdf",
+        [b"name", b"=?utf-8?B?UmVjaG51bmcg4oSWIDEucGRm?="],
+        None,
+        b"The invoice",
+        b"base64",
+        12,
         b"Q2hlY2sgSW50ZWdyaXR5IQ==",
         [b"attachment", [b"size", b"9", b"filename*", b"utf-8''Rechnung%20%E2%84%96%201.pdf"]],
-        [b"de", b"en"], b"https://example.com/invoice/1",
-    ]  # fmt: skip
+        [b"de", b"en"],
+        b"https://example.com/invoice/1",
+    ]
     assert footer[8:] == [None, [b"inline", None], None, None]
     assert read(facts.body)[1] == pdf[:7]
     assert read(facts.body)[-1] == b"mixed"
@@ -146,7 +167,8 @@ def test_a_message_inside_has_envelope_structure_and_lines(eml) -> None:
     raw = eml("forwarded")
     facts = Facts()
     compute(facts, raw, ("bodystructure",))
-    assert facts.bodystructure is not None and facts.structure is not None
+    assert facts.bodystructure is not None
+    assert facts.structure is not None
     message = read(facts.bodystructure)[1]
     part = facts.structure.children[1]
     assert message[:2] == [b"message", b"rfc822"]
@@ -161,7 +183,8 @@ def expect(part: Part, value: Any, extended: bool) -> None:
     """That a value is the structure of a part, item by item as the grammar has them."""
     if part.type == "multipart":
         children = value[: len(part.children)]
-        assert len(children) == len(part.children) and all(isinstance(child, list) for child in children)
+        assert len(children) == len(part.children)
+        assert all(isinstance(child, list) for child in children)
         assert value[len(children)] == part.subtype.encode("latin-1")
         assert len(value) == len(children) + (5 if extended else 1)
         for child, item in zip(part.children, children, strict=True):
@@ -179,11 +202,27 @@ def expect(part: Part, value: Any, extended: bool) -> None:
 
 
 PIECES = st.sampled_from(
-    [b"\r\n", b"\n", b"\r\n\r\n", b"--b\r\n", b"--b--\r\n", b"Content-Type: multipart/mixed; boundary=b\r\n",
-     b"Content-Type: message/rfc822\r\n", b"Content-Type: message/x; a=\xe9; b=\"\\\"\r\n", b"Subject: \xff\0 \" \\\r\n",
-     b"From: a, b <c@d>, g: ;\r\n", b"Content-ID: (\r\n", b"Content-Language: a,,\r\n", b"Content-Disposition: ;;a=b\r\n",
-     b"text", b"Content-Disposition: x; filename*0*=%ff; filename*1=\"\r\n", b"To: <@a:b@c>, \"\r\n", b"\r", b"\0"]
-)  # fmt: skip
+    [
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b"--b\r\n",
+        b"--b--\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n",
+        b"Content-Type: message/rfc822\r\n",
+        b'Content-Type: message/x; a=\xe9; b="\\"\r\n',
+        b'Subject: \xff\0 " \\\r\n',
+        b"From: a, b <c@d>, g: ;\r\n",
+        b"Content-ID: (\r\n",
+        b"Content-Language: a,,\r\n",
+        b"Content-Disposition: ;;a=b\r\n",
+        b"text",
+        b'Content-Disposition: x; filename*0*=%ff; filename*1="\r\n',
+        b'To: <@a:b@c>, "\r\n',
+        b"\r",
+        b"\0",
+    ]
+)
 
 
 @given(st.one_of(st.binary(max_size=150), st.lists(PIECES, max_size=25).map(b"".join)))
@@ -191,7 +230,9 @@ PIECES = st.sampled_from(
 def test_any_bytes_give_what_the_grammar_allows(raw: bytes) -> None:
     facts = Facts()
     compute(facts, raw, ("envelope", "body", "bodystructure"))
-    assert facts.envelope is not None and facts.body is not None and facts.bodystructure is not None
+    assert facts.envelope is not None
+    assert facts.body is not None
+    assert facts.bodystructure is not None
     assert len(read(facts.envelope)) == 10
     root = parse(served(raw))
     expect(root, read(facts.body), extended=False)

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 from unittest.mock import ANY
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mailtrap.errors import ConfigError, StoreError
-from mailtrap.message.model import COPY_CRITERIA, MESSAGE_CRITERIA, Copy, Link, Message, safe_name
+from mailtrap.message.attachment import safe_name
+from mailtrap.message.model import COPY_CRITERIA, MESSAGE_CRITERIA, Copy, Link, Message
 from mailtrap.store.base import CopyRow
 from mailtrap.transcript import Session
 
@@ -66,7 +68,8 @@ def test_headers_are_a_mapping_without_case(make) -> None:
     assert headers.get_all("absent") == []
     assert list(headers) == ["X-A", "B"]
     assert len(headers) == 2
-    assert "b" in headers and "c" not in headers
+    assert "b" in headers
+    assert "c" not in headers
     assert headers.get("c") is None
     assert dict(headers) == {"X-A": "1", "B": "3"}
     with pytest.raises(KeyError):
@@ -82,7 +85,8 @@ def test_bcc_is_what_no_header_names(make) -> None:
 def test_texts(make, eml) -> None:
     message = make(eml("nested"))
     assert message.text == "Café at noon?\n-- \nThe footer of a list\n"
-    assert message.html is not None and "<b>noon</b>" in message.html
+    assert message.html is not None
+    assert "<b>noon</b>" in message.html
     assert message.plain == message.text
     assert make(eml("utf8")).text == ("Grüß Gott, Jürgen!\n\nIhre Bestellung 4711 über 1999 € ist unterwegs → heute.\n")
     assert make(eml("iso-2022-jp")).text == "こんにちは、田中さん。\n明日の会議は10時です。\n"
@@ -142,9 +146,19 @@ def test_saving(make, eml, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "safe"),
-    [("../../etc/passwd", "passwd"), ("C:\\x\\a.txt", "a.txt"), ("", "attachment"), ("..", "attachment"), ("a\0b", "a_b"),
-     ("CON", "_CON"), ("nul.txt", "_nul.txt"), ("a" * 500 + ".pdf", "a" * 130 + ".pdf"), ("x.", "x"), ("a/", "attachment")],
-)  # fmt: skip
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\x\\a.txt", "a.txt"),
+        ("", "attachment"),
+        ("..", "attachment"),
+        ("a\0b", "a_b"),
+        ("CON", "_CON"),
+        ("nul.txt", "_nul.txt"),
+        ("a" * 500 + ".pdf", "a" * 130 + ".pdf"),
+        ("x.", "x"),
+        ("a/", "attachment"),
+    ],
+)
 def test_saved_names_stay_in_the_folder(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 
@@ -171,8 +185,9 @@ def test_defects(make, eml) -> None:
     assert any("no empty line" in defect for defect in make(eml("no-separator")).defects)
     odd = make("Content-Type: text/plain; charset=klingon\nContent-Transfer-Encoding: rot13\n\nx")
     assert [defect for defect in odd.defects if "klingon" in defect or "rot13" in defect] == [
-        "text/plain: unknown charset 'klingon'", "text/plain: unknown transfer encoding 'rot13'",
-    ]  # fmt: skip
+        "text/plain: unknown charset 'klingon'",
+        "text/plain: unknown transfer encoding 'rot13'",
+    ]
 
 
 def test_copies_are_asked_for_each_time(make) -> None:
@@ -235,7 +250,7 @@ def test_code(make, eml) -> None:
     assert message.code(re.compile(r"\$\d+")) == "$1999"
     with pytest.raises(AssertionError, match="no code matching 'absent'"):
         message.code("absent")
-    with pytest.raises(AssertionError, match="codes in .* where one was expected: "):
+    with pytest.raises(AssertionError, match=r"codes in .* where one was expected: "):
         message.code(r"\d{4}")
     with pytest.raises(AssertionError, match="its text begins: 'nothing'"):
         make("\nnothing").code()
@@ -325,8 +340,10 @@ def test_a_copy_is_a_message_with_state(copy, mailbox, owner) -> None:
     assert isinstance(copy, Message)
     assert (copy.subject, copy.uid, copy.mailbox, copy.account) == ("x", 7, mailbox, mailbox.account)
     assert (copy.flags, copy.modseq, copy.internal_date) == (
-        {"\\Seen", "work"}, 12, datetime(2024, 3, 1, 10, 1, 40, tzinfo=UTC),
-    )  # fmt: skip
+        {"\\Seen", "work"},
+        12,
+        datetime(2024, 3, 1, 10, 1, 40, tzinfo=UTC),
+    )
     assert type(copy.message) is Message
     assert copy.message is copy.message
     assert (copy.message.id, copy.message.subject) == (copy.id, "x")
@@ -343,7 +360,7 @@ def test_an_expunged_copy(copy, owner) -> None:
     assert copy.subject == "x"
     assert copy.uid == 7
     for name in ("flags", "modseq", "internal_date"):
-        with pytest.raises(StoreError, match="is not in .* any more"):
+        with pytest.raises(StoreError, match=r"is not in .* any more"):
             getattr(copy, name)
 
 
@@ -368,24 +385,59 @@ def test_copies_match_by_their_state(copy) -> None:
 def test_copies_are_equal_by_place(copy, mailbox, owner) -> None:
     same = Copy(owner.rows[7], mailbox, owner)
     elsewhere = Copy(owner.rows[7], SimpleNamespace(name="Sent"), owner)
-    assert copy == same and hash(copy) == hash(same)
+    assert copy == same
+    assert hash(copy) == hash(same)
     assert copy != elsewhere
-    assert copy != copy.message and copy.message != copy
+    assert copy != copy.message
+    assert copy.message != copy
 
 
 # ---------------------------------------------------------------- any bytes
 
 PIECES = st.sampled_from(
-    [b"\r\n", b"\n", b"\r\n\r\n", b"--b\r\n", b"--b--\r\n", b"Content-Type: multipart/mixed; boundary=b\r\n",
-     b"Content-Type: multipart/related; boundary=b\r\n", b"Content-Type: text/html; charset=utf-7\r\n",
-     b"Content-Type: message/rfc822\r\n", b"Content-Type: text/plain; charset=unicode_escape\r\n", b"Date: 99 Foo -1 x\r\n",
-     b"Date: Thu, 1 Jan 99999 00:00:00 +9999\r\n", b"Date: 1 Jan 0001 00:00:00 +2359\r\n", b"From: =?utf-8?q?=22?= <\"@\r\n",
-     b"To: g: a@b, <x\r\n", b"Subject: =?utf-8?b?=80?=\r\n", b"Message-ID: <\r\n", b"References: \xff\r\n", b"Sender: ,\r\n",
-     b"Content-Transfer-Encoding: base64\r\n", b"Content-Transfer-Encoding: quoted-printable\r\n", b"=\r\n", b"=ZZ",
-     b"Content-Disposition: attachment; filename=\"../\0\"\r\n", b"Content-ID: <>\r\n", b"<a href=x title='", b"</a>", b"<![x[",
-     b"<!--", b"&#xffffffff; &bogus;", b"your code is 123456\r\n", b"http://x)))", b"\0", b"\x80\xff", b"DKIM-Signature: b=;;\r\n",
-     b"MIME-Version: x\r\n", b"Content-Type: ; ;=\r\n", b"Reply-To: <>\r\n", b"Date: \r\n", b"Content-Language: \r\n"]
-)  # fmt: skip
+    [
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b"--b\r\n",
+        b"--b--\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n",
+        b"Content-Type: multipart/related; boundary=b\r\n",
+        b"Content-Type: text/html; charset=utf-7\r\n",
+        b"Content-Type: message/rfc822\r\n",
+        b"Content-Type: text/plain; charset=unicode_escape\r\n",
+        b"Date: 99 Foo -1 x\r\n",
+        b"Date: Thu, 1 Jan 99999 00:00:00 +9999\r\n",
+        b"Date: 1 Jan 0001 00:00:00 +2359\r\n",
+        b'From: =?utf-8?q?=22?= <"@\r\n',
+        b"To: g: a@b, <x\r\n",
+        b"Subject: =?utf-8?b?=80?=\r\n",
+        b"Message-ID: <\r\n",
+        b"References: \xff\r\n",
+        b"Sender: ,\r\n",
+        b"Content-Transfer-Encoding: base64\r\n",
+        b"Content-Transfer-Encoding: quoted-printable\r\n",
+        b"=\r\n",
+        b"=ZZ",
+        b'Content-Disposition: attachment; filename="../\0"\r\n',
+        b"Content-ID: <>\r\n",
+        b"<a href=x title='",
+        b"</a>",
+        b"<![x[",
+        b"<!--",
+        b"&#xffffffff; &bogus;",
+        b"your code is 123456\r\n",
+        b"http://x)))",
+        b"\0",
+        b"\x80\xff",
+        b"DKIM-Signature: b=;;\r\n",
+        b"MIME-Version: x\r\n",
+        b"Content-Type: ; ;=\r\n",
+        b"Reply-To: <>\r\n",
+        b"Date: \r\n",
+        b"Content-Language: \r\n",
+    ]
+)
 ANYTHING = st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=25).map(b"".join))
 ATTRIBUTES = sorted(MESSAGE_CRITERIA - {"header", "where"})
 
@@ -410,5 +462,5 @@ def test_nothing_raises_on_any_bytes(make, raw: bytes) -> None:
     message.reply("x").as_bytes()
     assert message.matches(subject=message.subject, raw=raw)
     assert repr(message)
-    for name, _ in message.email.items():
+    for name in message.email:
         assert message.email.get_all(name)

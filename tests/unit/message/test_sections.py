@@ -1,5 +1,6 @@
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailtrap.message.sections import Section, find, section
 from mailtrap.message.structure import parse, served
@@ -85,9 +86,27 @@ def test_fields_of_a_message_inside(forwarded) -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    ["0", "1.", ".1", "1.0", "MIME", "HEADER.FIELDS", "HEADER.FIELDS ()", "HEADER (From)", "1.2.", "TEXT.1", "1 2",
-     "HEADER.FIELDS (a", "FIELDS (a)", "1MIME", "(a)", "1.HEADER.MIME", "1 (a)", "1." * 100_000],
-)  # fmt: skip
+    [
+        "0",
+        "1.",
+        ".1",
+        "1.0",
+        "MIME",
+        "HEADER.FIELDS",
+        "HEADER.FIELDS ()",
+        "HEADER (From)",
+        "1.2.",
+        "TEXT.1",
+        "1 2",
+        "HEADER.FIELDS (a",
+        "FIELDS (a)",
+        "1MIME",
+        "(a)",
+        "1.HEADER.MIME",
+        "1 (a)",
+        "1." * 100_000,
+    ],
+)
 def test_what_is_no_section(spec: str) -> None:
     with pytest.raises(ValueError, match="is no section"):
         Section.parse(spec)
@@ -98,9 +117,22 @@ def test_what_is_one() -> None:
     assert Section.parse("3.HEADER.FIELDS.NOT (A b)") == Section((3,), "HEADER.FIELDS.NOT", frozenset({b"a", b"b"}))
 
 
-@given(st.lists(st.sampled_from(
-    [b"Content-Type: multipart/mixed; boundary=b\r\n", b"Content-Type: message/rfc822\r\n", b"\r\n", b"--b\r\n", b"--b--\r\n",
-     b"A: b\r\n", b"text\r\n"]), max_size=20).map(b"".join))  # fmt: skip
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"Content-Type: multipart/mixed; boundary=b\r\n",
+                b"Content-Type: message/rfc822\r\n",
+                b"\r\n",
+                b"--b\r\n",
+                b"--b--\r\n",
+                b"A: b\r\n",
+                b"text\r\n",
+            ]
+        ),
+        max_size=20,
+    ).map(b"".join)
+)
 def test_sections_are_slices(raw: bytes) -> None:
     data = served(raw)
     root = parse(data)

@@ -5,7 +5,8 @@ from email.message import EmailMessage
 from time import process_time
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailtrap import limits
 from mailtrap.message.charsets import transfer_decode
@@ -13,14 +14,41 @@ from mailtrap.message.structure import Part, header_end, lacks_separator, parse,
 
 # What mails are broken with: pieces that mean something, in any order.
 PIECES = st.sampled_from(
-    [b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"--b", b"--b--", b"--b2", b"--", b"--b \t", b"--\r\n--b\r\n",
-     b"Content-Type: multipart/mixed; boundary=b\r\n", b"Content-Type: multipart/digest; boundary=\"b2\"\r\n",
-     b"Content-Type: multipart/alternative; boundary=\r\n", b"Content-Type: message/rfc822\r\n",
-     b"content-type: text/html;\r\n charset=x; name*0*=''a; name*1=b\r\n", b"Content-Type: /\r\n",
-     b"Content-Transfer-Encoding: base64\r\n", b"Content-Disposition: attachment; filename=\"a\\\"\r\n",
-     b"Content-Language: de, ,en\r\n", b"Subject: =?utf-8?b?4oKs?= =?x?q?=?=\r\n", b"From: a@b, <c\r\n", b"To: g: ;\r\n",
-     b"From x\r\n", b" folded\r\n", b"no field\r\n", b"\0", b"\xff\xfe", b"=41=", b"QUJD", b"<a href='", b"(", b'"']
-)  # fmt: skip
+    [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\r\n\r\n",
+        b"--b",
+        b"--b--",
+        b"--b2",
+        b"--",
+        b"--b \t",
+        b"--\r\n--b\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n",
+        b'Content-Type: multipart/digest; boundary="b2"\r\n',
+        b"Content-Type: multipart/alternative; boundary=\r\n",
+        b"Content-Type: message/rfc822\r\n",
+        b"content-type: text/html;\r\n charset=x; name*0*=''a; name*1=b\r\n",
+        b"Content-Type: /\r\n",
+        b"Content-Transfer-Encoding: base64\r\n",
+        b'Content-Disposition: attachment; filename="a\\"\r\n',
+        b"Content-Language: de, ,en\r\n",
+        b"Subject: =?utf-8?b?4oKs?= =?x?q?=?=\r\n",
+        b"From: a@b, <c\r\n",
+        b"To: g: ;\r\n",
+        b"From x\r\n",
+        b" folded\r\n",
+        b"no field\r\n",
+        b"\0",
+        b"\xff\xfe",
+        b"=41=",
+        b"QUJD",
+        b"<a href='",
+        b"(",
+        b'"',
+    ]
+)
 MAILS = st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=30).map(b"".join))
 
 
@@ -38,9 +66,16 @@ def parsed(text: str) -> tuple[bytes, Part]:
 
 @pytest.mark.parametrize(
     ("raw", "expected"),
-    [(b"", b""), (b"a\r\nb", b"a\r\nb"), (b"a\nb\r\nc\n", b"a\r\nb\r\nc\r\n"), (b"a\r\r\nb", b"a\r\r\nb"),
-     (b"\n\n", b"\r\n\r\n"), (b"a\rb", b"a\rb"), (b"\r\n\n\r\n", b"\r\n\r\n\r\n")],
-)  # fmt: skip
+    [
+        (b"", b""),
+        (b"a\r\nb", b"a\r\nb"),
+        (b"a\nb\r\nc\n", b"a\r\nb\r\nc\r\n"),
+        (b"a\r\r\nb", b"a\r\r\nb"),
+        (b"\n\n", b"\r\n\r\n"),
+        (b"a\rb", b"a\rb"),
+        (b"\r\n\n\r\n", b"\r\n\r\n\r\n"),
+    ],
+)
 def test_bare_lf_is_served_as_crlf(raw: bytes, expected: bytes) -> None:
     assert served(raw) == expected
 
@@ -356,5 +391,5 @@ def test_every_eml_is_read_as_the_standard_library_reads_it(eml) -> None:
         theirs = [part.get_content_type() for part in message_from_bytes(data).walk() if part is not None]
         if name == "report":  # the library takes message/delivery-status apart into blocks
             theirs = [kind for kind, again in itertools.groupby(theirs)]
-            theirs = theirs[:3] + ["text/rfc822-headers"]
+            theirs = [*theirs[:3], "text/rfc822-headers"]
         assert ours == theirs, name
