@@ -67,6 +67,7 @@ class Watch:
             yield scope
             self._look()
             self._closed[scope.name] = item.nodeid
+        del item.stash[WATCHED]
         watched.raise_errors()  # those that came after the call phase
 
     def close(self) -> None:

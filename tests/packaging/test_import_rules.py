@@ -30,7 +30,7 @@ LAYERS = {
 
 WITHOUT_IO = ("message", "wire", "smtp", "pop3", "imap")
 IO = {"asyncio", "concurrent", "selectors", "socket", "socketserver", "sqlite3", "ssl", "threading"}
-EDGE = SOURCE / "mailtrap/smtp/edge.py"  # an aiosmtpd protocol: the one module of these that may do I/O
+EDGE = SOURCE / "mailtrap/smtp/edge.py"  # an aiosmtpd protocol on our driver: the one module of these that may do I/O
 
 
 def modules(package: Path) -> list[Path]:
@@ -97,7 +97,9 @@ def test_a_package_imports_only_what_is_below_it(package: str) -> None:
         f"{where}: {name}"
         for path in modules(SOURCE / "mailtrap" / package)
         for where, name in imported(path)
-        if name.split(".")[0] == "mailtrap" and not within(name, allowed)
+        if name.split(".")[0] == "mailtrap"
+        and not within(name, allowed)
+        and not (path == EDGE and within(name, {"net.driver"}))
     ]
     assert wrong == []
 

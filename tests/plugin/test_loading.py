@@ -97,6 +97,59 @@ def pytest_unconfigure(config):
     ).stdout.fnmatch_lines(["*3 passed*", "left behind: [[][]] [[][]]"])
 
 
+def test_nothing_is_left_after_ctrl_c_in_a_wait(run):
+    result = run(
+        """
+        import _thread
+        import threading
+
+        def test_it(mailserver):
+            timer = threading.Timer(0.05, _thread.interrupt_main)
+            timer.start()
+            mailserver.message(timeout=60)
+
+        def test_it_is_not_run(mailserver):
+            pass
+        """,
+        conftest="""
+import threading
+
+def pytest_unconfigure(config):
+    left = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    print("left behind:", [thread.name for thread in left if not isinstance(thread, threading.Timer)])
+""",
+        subprocess=True,
+    )
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*KeyboardInterrupt*", "left behind: [[][]]"])
+
+
+def test_other_kinds_of_tests(run):
+    run(
+        """
+        import unittest
+        import pytest
+        from helpers import send
+
+        class TestCase(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def server(self, mailserver):
+                self.mailserver = mailserver
+
+            def test_it(self):
+                send(self.mailserver)
+                assert self.mailserver.message().subject == "Hello"
+
+        def documented():
+            '''
+            >>> 1 + 1
+            2
+            '''
+        """,
+        "--doctest-modules",
+    ).assert_outcomes(passed=2)
+
+
 def test_it_can_be_switched_off(run):
     result = run("def test_it(mailserver): pass", "-p", "no:mailtrap", subprocess=True)
     result.assert_outcomes(errors=1)
