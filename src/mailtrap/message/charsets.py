@@ -19,6 +19,8 @@ _NO_CHARSETS: Final = {"unicode_escape", "raw_unicode_escape", "punycode", "idna
 _LONGEST_NAME: Final = 40
 
 _WORD: Final = re.compile(r"=\?([^?*\s]{1,60})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)\?=")
+_OF_UTF_8: Final = re.compile("[^\x00-\x7f\ufffd]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _QUOTED: Final = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 
@@ -42,20 +44,25 @@ def codec(charset: str) -> str | None:
 def decode(data: bytes, charset: str | None = None) -> str:
     """Text out of bytes.
 
-    An unknown charset, or bytes that do not fit theirs, are read as UTF-8 where they are that, else as
-    Windows-1252, which is what undeclared 8-bit mail mostly is.
+    An unknown charset is read as UTF-8 where the bytes have something of it, else as Windows-1252, which is what
+    undeclared 8-bit mail mostly is. Bytes that do not fit a known charset show as U+FFFD.
     """
     name = "utf-8" if charset is None else codec(charset)
     if name is not None and name != "utf-8":
         try:
-            return data.decode(name)
+            text = data.decode(name)
         except UnicodeError:
-            if name not in ("cp1252", "iso8859-1"):
-                return data.decode(name, "replace")
+            if name != "cp1252":
+                text = data.decode(name, "replace")
+                return _SURROGATE.sub("\ufffd", text)
+        else:
+            # UTF-7 can say half a character, which nothing that has to be written may hold
+            return _SURROGATE.sub("\ufffd", text) if name == "utf-7" else text
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+        text = data.decode("utf-8", "replace")
+        return text if _OF_UTF_8.search(text) is not None else data.decode("cp1252", "replace")
 
 
 def decode_words(text: str) -> str:

@@ -69,6 +69,8 @@ def reply(message: "Message", body: str = "", **headers: str) -> "EmailMessage":
         "In-Reply-To": own_id or "",
         "References": _references(message, own_id),
     }
+    # What could not be decoded in the mail still looks like an encoded word, and the library would try again.
+    chosen = {name: value.replace("=?", "= ?") for name, value in chosen.items()}
     names = {name.lower(): name for name in chosen}
     for key, value in headers.items():
         name = key.rstrip("_").replace("_", "-")

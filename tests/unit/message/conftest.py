@@ -4,11 +4,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.message.model import Message
 from mailtrap.store.base import MessageRow
+
+# A busy machine is no defect.
+settings.register_profile("mailtrap", deadline=None)
+settings.load_profile("mailtrap")
 
 DATA = Path(__file__).parents[2] / "data"
 

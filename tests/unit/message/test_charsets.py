@@ -63,9 +63,11 @@ def test_charsets() -> None:
     assert decode(b"\xe9", "no-such-charset") == "é"
     assert decode(b"\xe9") == "é"
     assert decode(b"\xff\xfe\xe9", "utf-8") == "ÿþé"
+    assert decode("é".encode() + b"\xc3", "utf-8") == "é\ufffd"  # cut off
     assert decode(b"\x81", "shift_jis") == "\ufffd"
     assert decode(b"\x80", "windows-1252") == "€"
     assert decode(b"a", "\0") == "a"
+    assert decode(b"+2D3-", "utf-7") == "\ufffd"  # half a character
 
 
 @pytest.mark.parametrize(

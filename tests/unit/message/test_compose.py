@@ -89,3 +89,8 @@ def test_a_reply_to_a_hostile_subject_has_no_further_header(make) -> None:
     answer = reply(make("From: a@x.example\nSubject: =?utf-8?q?x=0D=0ABcc:_evil=40x.example?=\n\n"))
     assert answer["Bcc"] is None
     assert b"\nBcc:" not in to_bytes(answer)
+
+
+def test_a_reply_to_a_subject_that_cannot_be_decoded_can_be_written(make) -> None:
+    answer = reply(make("From: a@x.example\nSubject: =?ŸTF-8?Q?f=C3=BCr_M=C3?=\n\n"))
+    assert b"Subject:" in to_bytes(answer)
