@@ -221,6 +221,8 @@ def _finish(session: "SMTPSession", transaction: Transaction, content: Content, 
     envelope = transaction.envelope()
     copies = len(envelope.recipients) if session.flavour == "lmtp" else 1  # RFC 2033, 4.2
     said = b""
+    if session.rules.active:
+        session.facts = {"sender": envelope.mail_from, "recipient": tuple(envelope.recipients)}
     try:
         reply: Reply | None = _flaw(transaction, content)
         if reply is None and session.rules.active:

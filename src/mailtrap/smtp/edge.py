@@ -75,7 +75,8 @@ class Edge(Driver, smtp.SMTP):
         if make is None:
             raise AttributeError(name)
         value = make(self)
-        setattr(self, name, value)
+        if self._policy is not None or name not in ("session", "envelope"):
+            setattr(self, name, value)  # without a handler nobody keeps those two up to date: made anew each time
         return value
 
     @property
@@ -255,7 +256,12 @@ class HandlerPolicy:
 
     async def _call(self, hook: Callable[..., Any], *arguments: Any) -> Any:
         edge = self._edge
-        answer = hook(edge, edge.session, edge.envelope, *arguments)
+        session: Any = self._session  # aiosmtpd declares its login data as None
+        user = edge.smtp_session.user
+        if user is not None and not session.authenticated:  # by the server's own mechanisms
+            session.authenticated = True
+            session._login_data = user.encode()
+        answer = hook(edge, session, edge.envelope, *arguments)
         return await answer if inspect.isawaitable(answer) else answer
 
     def _hook(self, name: str) -> Callable[..., Any] | None:

@@ -59,6 +59,7 @@ def _extended(session: "SMTPSession", name: str, syntax: Reply) -> CommandSteps:
     # as RSET (RFC 5321, 4.1.4); what is offered is the current scope's
     session.end_transaction()
     session.scope = session.services.scopes.current
+    session.timeout = session.live.smtp_timeout
     offer = extensions.offer(session.live)
     session.mechanisms = ()
     if "AUTH" in offer.keywords:

@@ -75,7 +75,9 @@ COMMANDS: Final = {
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) ")
 _TLS_HANDSHAKE: Final = b"\x16"  # the first octet of a TLS record with a ClientHello (RFC 8446, 5.1)
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_CREDENTIALS: Final = re.compile(rb"\s*(AUTH(?:\s+[\w-]+)?)\s+\S", re.IGNORECASE)
+# What clients of this and of other protocols put before a password.
+_CREDENTIALS: Final = re.compile(rb"\s*(?:\S+\s+)?(?:AUTH|AUTHENTICATE|LOGIN|PASS)\b", re.IGNORECASE)
+_MECHANISM: Final = re.compile(rb"[A-Za-z0-9_-]{1,20}")  # RFC 4422, 3.1
 _BEHIND_VERB: Final = frozenset({b" ", b"\t", b""})
 
 
@@ -155,11 +157,13 @@ class SMTPSession(Machine):
     def _is_ours(self) -> Generator[Step, Any, bool]:
         """Whether the first line may be SMTP: it is neither HTTP nor TLS."""
         buffer = self.buffer
-        while True:
-            tls = buffer[:1] == _TLS_HANDSHAKE
-            if tls or b"\n" in buffer or len(buffer) > limits.SMTP_LINE_END or self.eof:
+        searched = 0
+        while buffer.find(b"\n", searched) < 0 and len(buffer) <= limits.SMTP_LINE_END and not self.eof:
+            if buffer[:1] == _TLS_HANDSHAKE:
                 break
+            searched = len(buffer)
             yield NEED_DATA
+        tls = buffer[:1] == _TLS_HANDSHAKE
         if not tls and _HTTP.match(buffer) is None:
             return True
         text = f"another protocol: {'TLS' if tls else 'HTTP'} from the first octet"
@@ -196,14 +200,14 @@ class SMTPSession(Machine):
             verb = command.verb
             if verb == "MAIL" and self.transaction is None:
                 record.cut()  # what was said before is no part of this mail's transcript
+            if rules.active:
+                self.facts = self._transaction_facts()
             argument = self._argument(verb, line)
             if commands.listening:
                 commands.heard(record, verb)
             if isinstance(argument, Reply):
                 reply: Reply | None = argument
             else:
-                if rules.active:
-                    self.facts = self._transaction_facts()
                 try:
                     outcome = self._begin(command, argument)
                     reply = outcome if outcome is None or isinstance(outcome, Reply) else (yield from outcome)
@@ -215,9 +219,9 @@ class SMTPSession(Machine):
                     self.refuse(verb, reply)
                 if self.at_hand is not None or self.recorded:
                     self.at_hand, self.recorded = None, False
+            self._silent = verb == "AUTH" and (reply is None or not reply.positive)
             if reply is None:
                 continue
-            self._silent = verb == "AUTH" and not reply.positive
             if rules.active:
                 reply = (yield from self.conclude("reply", verb)) or reply
             yield self.say(reply)
@@ -252,8 +256,8 @@ class SMTPSession(Machine):
         """What is no command; it may be a password all the same."""
         if self._silent:
             line = b"***"
-        elif _CREDENTIALS.match(line) is not None:
-            line = redacted(line)
+        elif (found := _CREDENTIALS.match(line)) is not None:
+            line = found[0] + b" ***"
         self.record.command(_CONTROLS.sub("?", line.decode("utf-8", "replace")).encode())
         self.ending = number == limits.UNKNOWN_COMMANDS
         return self.say(replies.TOO_MANY_UNKNOWN if self.ending else replies.UNKNOWN)
@@ -376,5 +380,9 @@ def find_command(line: bytes) -> Command | None:
 
 def redacted(line: bytes) -> bytes:
     """An AUTH command without its initial response."""
-    words = line.split(None, 2)
-    return b" ".join([*words[:2], b"***"]) if len(words) > 2 else line
+    words = line.split()
+    if len(words) < 2 or (len(words) == 2 and _MECHANISM.fullmatch(words[1]) is not None):
+        return line
+    if _MECHANISM.fullmatch(words[1]) is None:
+        return words[0] + b" ***"
+    return b" ".join((words[0], words[1], b"***"))

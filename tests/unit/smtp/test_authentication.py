@@ -66,7 +66,16 @@ def test_responses_that_nobody_asked_for_are_not_recorded_either(world):
 
 @pytest.mark.parametrize(
     "line",
-    [f" AUTH PLAIN {PLAIN}", f"AUTH PLAIN {PLAIN} {PLAIN}", f"AUTH  CRAM-MD5  {PLAIN}", f"AUTH {'x' * 20_000}{PLAIN}"],
+    [
+        f" AUTH PLAIN {PLAIN}",
+        f"AUTH PLAIN {PLAIN} {PLAIN}",
+        f"AUTH  CRAM-MD5  {PLAIN}",
+        f"AUTH {'x' * 20_000}{PLAIN}",
+        f"AUTH {PLAIN}",
+        f"PASS {SECRET}",
+        f"a1 LOGIN bob {SECRET}",
+        f"a1 authenticate PLAIN {PLAIN}",
+    ],
 )
 def test_odd_lines_with_credentials(world, line):
     client = world.open().hello()
