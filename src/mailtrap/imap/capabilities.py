@@ -94,9 +94,7 @@ def offered(session: "IMAPSession") -> Generator[Step, Any, bytes]:
     changes = session.scope.live.imap_capabilities
     names = [capability.name for capability in TABLE if session.offers(capability.name)]
     if session.key is None:
-        mechanisms = yield from sasl.offered(
-            session.services, session.scope, tls=session.secure, changes=changes
-        )
+        mechanisms = yield from sasl.offered(session.services, session.scope, tls=session.secure, changes=changes)
         names += [f"AUTH={name}" for name in mechanisms]
     known = {name.upper() for name in names}
     names += sorted(

@@ -151,9 +151,7 @@ def _section_columns(item: Item) -> tuple[Column, Column]:
         if section == Section():
             found[:] = part.served
         else:
-            found[:] = [
-                section.of(data, _root(facts)) for data, facts in zip(part.served, part.facts, strict=True)
-            ]
+            found[:] = [section.of(data, _root(facts)) for data, facts in zip(part.served, part.facts, strict=True)]
         if partial is not None:
             first, end = partial[0], partial[0] + partial[1]
             found[:] = [None if octets is None else octets[first:end] for octets in found]

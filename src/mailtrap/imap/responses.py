@@ -48,7 +48,7 @@ class Refusal(Exception):
 class Goodbye(Exception):
     """The session ends with BYE."""
 
-    def __init__(self, text: str, code: str = "") -> None:
+    def __init__(self, text: str, code: bytes | str = "") -> None:
         super().__init__(text)
         self.reply: Final = Reply("BYE", text, code)
 

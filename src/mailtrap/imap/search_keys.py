@@ -212,5 +212,3 @@ def read_charset(scanner: Scanner) -> str | None:
     if codec is None:
         raise Refusal("There is no such charset here", "BADCHARSET (US-ASCII UTF-8)")
     return "utf-8" if codec == "ascii" else codec
-
-

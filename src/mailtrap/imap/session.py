@@ -34,9 +34,7 @@ from .view import View
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S+ HTTP/\d")
 _TLS_RECORD: Final = b"\x16\x03"
 _TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
-_NUMBERED: Final = re.compile(
-    rb"^[^ \r\n]+ (?:FETCH|STORE|SEARCH|COPY|MOVE|UID SEARCH) ", re.IGNORECASE | re.MULTILINE
-)
+_NUMBERED: Final = re.compile(rb"^[^ \r\n]+ (?:FETCH|STORE|SEARCH|COPY|MOVE|UID SEARCH) ", re.IGNORECASE | re.MULTILINE)
 _SECRET: Final = re.compile(
     rb'([^ ]+ +(?:LOGIN(?: +(?:"[^"]*"|[^" ]+))?|AUTHENTICATE(?: +[^" ]+)?)).*', re.IGNORECASE | re.DOTALL
 )
@@ -67,9 +65,7 @@ class IMAPSession(Machine):
         tag: of the command that is carried out.
     """
 
-    def __init__(
-        self, record: Session, scope: Scope, services: Services, *, implicit_tls: bool = False
-    ) -> None:
+    def __init__(self, record: Session, scope: Scope, services: Services, *, implicit_tls: bool = False) -> None:
         self.services = services
         self.implicit_tls = implicit_tls
         self.key: Key | None = None
@@ -201,9 +197,7 @@ class IMAPSession(Machine):
                     yield from self._finish(_tag_of(event.command.text), refused)
                     gate = refused = None
 
-    def _announced(
-        self, event: Announced, gate: Gate | None
-    ) -> Generator[Step, Any, tuple[Gate | None, Reply | None]]:
+    def _announced(self, event: Announced, gate: Gate | None) -> Generator[Step, Any, tuple[Gate | None, Reply | None]]:
         """Whether the literal is wanted: who takes the command decides, before a single octet of it is read."""
         try:
             if not event.synchronizing and event.size > 4096 and not self.offers("LITERAL+"):
@@ -317,7 +311,9 @@ class IMAPSession(Machine):
         if self.view is not None and reply.kind != "BAD" and not spec.fresh:
             try:
                 yield from self.tell(expunges=not self.uses_numbers, explicit=spec.explicit)
-            except StoreError as error:
+            except (Goodbye, Disconnected):
+                raise
+            except Exception as error:  # noqa: BLE001  the command is done: its reply stands
                 self.services.report(error, self.scope)
         if self._rules.active:
             answer = yield from self.ask("reply", spec.verb, **facts)
@@ -351,7 +347,7 @@ class IMAPSession(Machine):
             self.record.note(b"%d octets of data" % self._octets)
             self._octets = 0
         if reply.kind == "BYE":
-            raise Goodbye(reply.text, str(reply.code))
+            raise Goodbye(reply.text, reply.code)
         line = reply.line(tag)
         self.record.reply(line)
         self._since_cut += 1
@@ -462,8 +458,8 @@ class IMAPSession(Machine):
             if recent_from is not None:
                 view.add_recent(max(recent_from, news.arrived[0]), news.arrived[-1])
             lines.append(b"* %d EXISTS\r\n* %d RECENT\r\n" % (news.exists, view.recent))
+        lines.append(self.new_keywords(changes.changed))
         if news.changed:
-            lines.append(self.new_keywords([copy for _, copy in news.changed]))
             lines += [
                 b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (number, copy.uid, self.flags_of(copy))
                 for number, copy in news.changed

@@ -33,9 +33,7 @@ _DATE: Final = re.compile(rb'("?)([0-3]?[0-9])-([A-Za-z]{3})-([0-9]{4})\1')
 
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH_NUMBER: Final = {name.lower().encode(): number for number, name in enumerate(MONTHS, 1)}
-SYSTEM_FLAGS: Final = {
-    flag.lower(): flag for flag in ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
-}
+SYSTEM_FLAGS: Final = {flag.lower(): flag for flag in ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")}
 
 
 class SyntaxFault(Exception):

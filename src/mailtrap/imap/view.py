@@ -147,22 +147,14 @@ class View:
         """A command of this session changed these copies, and the client is answered with them.
 
         Args:
-            silent: it is not answered. Then what others did between is still to be told, with them.
+            silent: it is not answered. Then what others did since the client was told last is told with them.
         """
-        newest = max((copy.modseq for copy in copies), default=0)
-        if newest <= self.modseq:
-            return
-        if newest == self.modseq + 1:
-            # one command is one MODSEQ: nobody else changed anything in between
-            self.modseq = newest
-        elif not silent:
-            self._noted.update(
-                (copy.uid, copy.modseq) for copy in copies if copy.modseq > self.modseq
-            )
+        if silent:
+            # Only what certainly is this command's: one change, the one after what the client was told.
+            copies = [copy for copy in copies if copy.modseq == self.modseq + 1]
+        self._noted.update((copy.uid, copy.modseq) for copy in copies if copy.modseq > self.modseq)
 
-    def apply(
-        self, changes: Changes, *, expunges: bool, current: Snapshot | None = None
-    ) -> News:
+    def apply(self, changes: Changes, *, expunges: bool, current: Snapshot | None = None) -> News:
         """Take in what happened since ``modseq``.
 
         Args:
@@ -186,8 +178,10 @@ class View:
         for copy in changes.changed:
             if copy.uid > last:
                 break
-            if copy.uid not in self._gone and self._noted.get(copy.uid, 0) != copy.modseq and (
-                number := self.number(copy.uid)
+            if (
+                copy.uid not in self._gone
+                and self._noted.get(copy.uid, 0) != copy.modseq
+                and (number := self.number(copy.uid))
             ):
                 changed.append((number, copy))
         self._noted.clear()

@@ -1,5 +1,7 @@
 """Gathering commands."""
 
+from itertools import pairwise
+
 import hypothesis.strategies as st
 from hypothesis import given
 
@@ -13,7 +15,7 @@ def collect(data: bytes, pieces: list[int] | None = None, *, refuse: bool = Fals
     collector = Collector(buffer)
     events: list[object] = []
     cuts = sorted({0, len(data), *(piece % (len(data) + 1) for piece in pieces or ())})
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         buffer += data[start:end]
         while (event := collector.next()) is not None:
             if isinstance(event, Announced):

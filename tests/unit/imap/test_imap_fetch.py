@@ -47,13 +47,12 @@ class TestItems:
     def test_envelope(self, client):
         assert client.ok("FETCH 1 ENVELOPE") == (
             b'* 1 FETCH (ENVELOPE (NIL "Hello" (("Alice" NIL "alice" "example.com")) (("Alice" NIL "alice" '
-            b'"example.com")) (("Alice" NIL "alice" "example.com")) ((NIL NIL "bob" "example.com")) NIL NIL NIL NIL))\r\n'
+            b'"example.com")) (("Alice" NIL "alice" "example.com")) ((NIL NIL "bob" "example.com")) '
+            b"NIL NIL NIL NIL))\r\n"
         )
 
     def test_structure(self, client):
-        assert client.ok("FETCH 1 (BODY)") == (
-            b'* 1 FETCH (BODY ("text" "plain" NIL NIL NIL "7bit" 14 1))\r\n'
-        )
+        assert client.ok("FETCH 1 (BODY)") == (b'* 1 FETCH (BODY ("text" "plain" NIL NIL NIL "7bit" 14 1))\r\n')
         assert b" NIL NIL NIL NIL))\r\n" in client.ok("FETCH 1 BODYSTRUCTURE")
 
     def test_the_old_names(self, client, world):
@@ -119,7 +118,10 @@ class TestSections:
             ("TEXT", NESTED[NESTED.index(b"preamble") :]),
             ("1", b"first"),
             ("1.MIME", b"Content-Type: text/plain; charset=utf-8\r\n\r\n"),
-            ("2.HEADER", b"From: c@example.com\r\nSubject: inner\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n"),
+            (
+                "2.HEADER",
+                b"From: c@example.com\r\nSubject: inner\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n",
+            ),
             ("2.1", b"plain"),
             ("2.2", b"<b>html</b>"),
             ("2.2.MIME", b"Content-Type: text/html\r\n\r\n"),
@@ -217,7 +219,8 @@ class TestAsServed:
         "raw",
         [
             b"", b"\r\n", b"x", b"\x00\xff", b"no header at all", b"From: @@@ <<>>;,\r\nTo: (((\r\nSender: \"\r\n\r\n",
-            b"Content-Type: multipart/mixed; boundary=x\r\n\r\nno parts", b"Content-Type: multipart/mixed\r\n\r\n--\r\n",
+            b"Content-Type: multipart/mixed; boundary=x\r\n\r\nno parts",
+            b"Content-Type: multipart/mixed\r\n\r\n--\r\n",
             b"Content-Type: message/rfc822\r\n\r\n", b"Subject: " + b"x" * 5000 + b"\r\n\r\n", b"\r" * 10, b"\n" * 10,
             b"Content-Type: text/plain; charset=\"\xe9\"\r\nSubject: \xe9\r\n\r\n\xe9",
         ],
@@ -225,7 +228,9 @@ class TestAsServed:
     def test_broken_mail_yields_an_answer(self, world, raw):
         world.put(raw)
         client = world.select()
-        answer = client.ok("FETCH 1 (ENVELOPE BODY BODYSTRUCTURE RFC822.SIZE BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[1])")
+        answer = client.ok(
+            "FETCH 1 (ENVELOPE BODY BODYSTRUCTURE RFC822.SIZE BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[1])"
+        )
         whole = literal(answer, "BODY[]")
         assert b"RFC822.SIZE %d " % len(whole) in answer
         assert not world.errors

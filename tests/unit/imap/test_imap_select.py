@@ -13,7 +13,8 @@ class TestSelect:
         assert tagged == b"OK [READ-WRITE] SELECT completed"
         assert untagged == (
             b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
-            b"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags and new keywords are kept\r\n"
+            b"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] "
+            b"Flags and new keywords are kept\r\n"
             b"* 0 EXISTS\r\n* 0 RECENT\r\n"
             b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT 1] The next UID\r\n" % row.uidvalidity
         )
@@ -250,7 +251,9 @@ class TestOthersChanges:
         client = world.select()
         world.store.set_flags(world.mailbox().id, [uid], ["fresh"], "add")
         answer = client.ok("NOOP")
-        assert answer.startswith(b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft fresh)\r\n* OK [PERMANENTFLAGS")
+        assert answer.startswith(
+            b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft fresh)\r\n* OK [PERMANENTFLAGS"
+        )
         world.store.set_flags(world.mailbox().id, [uid], ["fresh"], "remove")
         assert b"* FLAGS" not in client.ok("NOOP")
 

@@ -152,7 +152,9 @@ class TestMailboxNames:
 
 
 class TestResponses:
-    @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\u2028\u2029"), min_size=1))
+    @given(
+        st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\u2028\u2029"), min_size=1)
+    )
     def test_every_name_that_is_sent_is_read(self, name):
         assert Scanner(responses.mailbox(name)).mailbox() == name
 

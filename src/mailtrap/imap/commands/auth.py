@@ -77,9 +77,7 @@ def authenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled
     services, scope = session.services, session.services.scopes.current
     if not sasl.allowed(scope.live, session.secure):
         raise Refusal("A login needs TLS first", "PRIVACYREQUIRED")
-    offered = yield from sasl.offered(
-        services, scope, tls=session.secure, changes=scope.live.imap_capabilities
-    )
+    offered = yield from sasl.offered(services, scope, tls=session.secure, changes=scope.live.imap_capabilities)
     if mechanism not in offered:
         raise Refusal(f"There is no mechanism {mechanism} here", "CANNOT")
     try:

@@ -122,9 +122,7 @@ def _set_seen(session: "IMAPSession", rows: Sequence[CopyRow]) -> Generator[Step
     if not unseen:
         return {}
     view = session.selected
-    changed, _ = yield Call(
-        session.services.store.set_flags, view.mailbox.id, unseen, frozenset({"\\Seen"}), "add"
-    )
+    changed, _ = yield Call(session.services.store.set_flags, view.mailbox.id, unseen, frozenset({"\\Seen"}), "add")
     view.note(changed)
     return {row.uid: row for row in changed}
 
@@ -141,9 +139,7 @@ def _groups(rows: Sequence[CopyRow]) -> Iterator[Sequence[CopyRow]]:
         yield rows[first:]
 
 
-def _loaded(
-    session: "IMAPSession", rows: Sequence[CopyRow], kinds: frozenset[str]
-) -> Generator[Step, Any, Slice]:
+def _loaded(session: "IMAPSession", rows: Sequence[CopyRow], kinds: frozenset[str]) -> Generator[Step, Any, Slice]:
     """These copies with their octets and facts, without those that were taken away."""
     found: Sequence[tuple[bytes, Facts] | None]
     found = yield Call(_octets, session.services.store, rows, kinds)
@@ -155,9 +151,7 @@ def _loaded(
     )  # fmt: skip
 
 
-def _octets(
-    store: Store, rows: Sequence[CopyRow], kinds: frozenset[str]
-) -> Sequence[tuple[bytes, Facts] | None]:
+def _octets(store: Store, rows: Sequence[CopyRow], kinds: frozenset[str]) -> Sequence[tuple[bytes, Facts] | None]:
     """Each message as it is served, and its facts; None where it was taken away."""
     known: Sequence[Facts | None] = (Facts(),) * len(rows)
     if kinds:

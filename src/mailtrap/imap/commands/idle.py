@@ -1,9 +1,10 @@
 """IDLE (RFC 2177): what is new is told at once."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
-from ...wire.lines import LineTooLong
-from ...wire.steps import NEED_DATA, Watch
+from ... import limits
+from ...wire.steps import NEED_DATA, Step, Watch
 from ..command import AFTER_LOGIN, Handled, command
 from ..responses import Refusal
 from ..tokens import Scanner
@@ -18,26 +19,27 @@ def idle(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     del scanner, uid
     session.heard("IDLE")
     yield b"+ idling\r\n"
-    view = session.view
-    if view is not None:
-        yield Watch((view.mailbox.id,))
+    if session.view is not None:
+        yield Watch((session.view.mailbox.id,))
     try:
-        while True:
-            # The hint is taken before the question: what comes after the answer wakes again.
-            session.woken = False
-            if view is not None:
-                yield from session.tell(expunges=True, explicit=True)
-            while not session.woken and not session.eof and b"\n" not in session.buffer:
-                yield NEED_DATA
-            if session.eof or b"\n" in session.buffer:
-                break
-        line = yield from session.read_line()
-    except LineTooLong:
-        raise Refusal("IDLE ends with DONE", kind="BAD") from None
-    finally:
-        session.woken = False
-    if view is not None:
+        line = yield from _wait(session)
+    except Exception:
         yield Watch(())
+        raise
+    yield Watch(())
     if line.upper() != b"DONE":
         raise Refusal("IDLE ends with DONE", kind="BAD")
     return None
+
+
+def _wait(session: "IMAPSession") -> Generator[Step, Any, bytes]:
+    """Tell what happens until a line comes; the line."""
+    while True:
+        # The hint is taken before the question: what comes after the answer wakes again.
+        session.woken = False
+        if session.view is not None:
+            yield from session.tell(expunges=True, explicit=True)
+        while not session.woken:
+            if session.eof or b"\n" in session.buffer or len(session.buffer) > limits.IMAP_LINE:
+                return (yield from session.read_line())
+            yield NEED_DATA

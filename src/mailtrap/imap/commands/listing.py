@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from ... import limits
 from ...errors import NoSuchMailbox
 from ...store.base import MailboxRow
 from ...wire.steps import Call
@@ -61,13 +62,14 @@ def matches(pattern: str, name: str) -> bool:
         if wanted == "*":
             following.update(range(min(reached), len(name) + 1))
         elif wanted == "%":
-            for position in reached:
-                end = name.find("/", position)
-                following.update(range(position, (len(name) if end < 0 else end) + 1))
+            end = -1
+            for position in sorted(reached):
+                if position > end:  # else it lies in what the one before it reaches
+                    found = name.find("/", position)
+                    end = len(name) if found < 0 else found
+                    following.update(range(position, end + 1))
         else:
-            following.update(
-                position + 1 for position in reached if position < len(name) and name[position] == wanted
-            )
+            following.update(position + 1 for position in reached if position < len(name) and name[position] == wanted)
         reached = following
     return len(name) in reached
 
@@ -251,6 +253,8 @@ def _pattern(scanner: Scanner) -> str:
 
 
 def _decoded(text: bytes) -> str:
+    if len(text) > limits.IMAP_NAME:
+        raise Refusal("The pattern is too long", "LIMIT")
     try:
         return decode_name(text)
     except ValueError as error:

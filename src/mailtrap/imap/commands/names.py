@@ -28,9 +28,7 @@ def read_name(scanner: Scanner) -> str:
     return name
 
 
-def find(
-    session: "IMAPSession", name: str, *, missing: str = "NONEXISTENT"
-) -> Generator[Step, Any, MailboxRow]:
+def find(session: "IMAPSession", name: str, *, missing: str = "NONEXISTENT") -> Generator[Step, Any, MailboxRow]:
     """The mailbox of a name.
 
     Args:

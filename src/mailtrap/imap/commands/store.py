@@ -36,7 +36,7 @@ def store(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         yield from session.tell(expunges=False)
     rows: Sequence[CopyRow]
     rows, _ = yield Call(session.services.store.set_flags, view.mailbox.id, uids, flags, mode)
-    if (fresh := session.new_keywords(rows)):
+    if fresh := session.new_keywords(rows):
         yield fresh
     view.note(rows, silent=silent)
     if not silent:

@@ -1,0 +1,107 @@
+"""Nothing is offered without being there."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from mailtrap.imap.capabilities import TABLE
+from mailtrap.imap.commands import COMMANDS
+
+from .conftest import MAIL, Client, World
+
+# For each capability a use of it, which fails where it is not there.
+PROOFS: dict[str, Callable[[Client], bool]] = {
+    "IMAP4rev1": lambda c: bool(c.ok("NOOP")),
+    "SASL-IR": lambda c: c.world.connect().ok("AUTHENTICATE PLAIN AGV2ZUBleGFtcGxlLmNvbQBwdw==") == b"*",
+    "LITERAL-": lambda c: c.send(b"x CREATE {2+}\r\nli\r\n").startswith(b"x OK"),
+    "LITERAL+": lambda c: c.send(b"x APPEND INBOX {5000+}\r\n" + b"x" * 5000 + b"\r\n").find(b"x OK") >= 0,
+    "ID": lambda c: c.ok("ID NIL").startswith(b"* ID ("),
+    "ENABLE": lambda c: c.ok("ENABLE X") == b"* ENABLED\r\n",
+    "IDLE": lambda c: c.send(b"x IDLE\r\nDONE\r\n").startswith(b"+ "),
+    "NAMESPACE": lambda c: c.ok("NAMESPACE").startswith(b"* NAMESPACE"),
+    "UNSELECT": lambda c: bool(c.ok("UNSELECT")),
+    "CHILDREN": lambda c: b"\\HasNoChildren" in c.ok('LIST "" INBOX'),
+    "LIST-EXTENDED": lambda c: b"\\Subscribed" in c.ok('LIST (SUBSCRIBED) "" (INBOX x) RETURN (CHILDREN)'),
+    "LIST-STATUS": lambda c: b"* STATUS INBOX (MESSAGES" in c.ok('LIST "" INBOX RETURN (STATUS (MESSAGES))'),
+    "SPECIAL-USE": lambda c: c.ok('LIST (SPECIAL-USE) "" * RETURN (SPECIAL-USE)') == b"*",
+    "CREATE-SPECIAL-USE": lambda c: bool(c.ok("CREATE Out (USE (\\Sent))")),
+    "STATUS=SIZE": lambda c: b"SIZE %d" % len(MAIL) in c.ok("STATUS INBOX (SIZE)"),
+    "UIDPLUS": lambda c: bool(c.ok("UID EXPUNGE 1")) and b"[COPYUID " in c.raw("UID COPY 1 INBOX")[1],
+    "MOVE": lambda c: b"EXPUNGE" in c.ok("MOVE 1 INBOX"),
+    "MULTIAPPEND": lambda c: b"x OK" in c.send(b"x APPEND INBOX {1+}\r\nx {1+}\r\ny\r\n"),
+    "ESEARCH": lambda c: b"COUNT 1" in c.ok("SEARCH RETURN (COUNT) ALL"),
+    "SEARCHRES": lambda c: bool(c.ok("SEARCH RETURN (SAVE) ALL")) and b"* 1 FETCH" in c.ok("FETCH $ UID"),
+    "WITHIN": lambda c: c.ok("SEARCH OLDER 1000") == b"* SEARCH\r\n",
+}  # fmt: skip
+
+
+def offered(answer: bytes) -> list[str]:
+    """The names in a CAPABILITY response."""
+    found = re.search(rb"CAPABILITY ([^\]\r]*)", answer)
+    assert found
+    return found[1].decode().split()
+
+
+class TestProofs:
+    @pytest.mark.parametrize("name", sorted(PROOFS))
+    def test_each_one_offered_works(self, name):
+        world = World(imap_capabilities=frozenset({"+LITERAL+"})) if name == "LITERAL+" else World()
+        world.put()
+        client = world.select()
+        assert name in offered(client.ok("CAPABILITY"))
+        assert PROOFS[name](client)
+
+    def test_everything_offered_has_a_proof(self, make_world):
+        for settings in ({}, {"imap_capabilities": frozenset({"+LITERAL+"})}):
+            world = make_world(starttls="offered", **settings)
+            for client in (world.connect(), world.login()):
+                names = offered(client.ok("CAPABILITY"))
+                assert len(names) == len(set(names))
+                for name in names:
+                    # STARTTLS and AUTH= have theirs where logging in is tested
+                    assert name in PROOFS or name == "STARTTLS" or name.startswith("AUTH=")
+
+    def test_every_command_of_the_table_is_there(self):
+        for capability in TABLE:
+            assert capability.rfc.startswith("RFC ")
+            for verb in capability.commands:
+                assert verb in COMMANDS
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("capability", "command"),
+        [
+            ("IDLE", "IDLE"),
+            ("MOVE", "MOVE 1 INBOX"),
+            ("ID", "ID NIL"),
+            ("NAMESPACE", "NAMESPACE"),
+            ("UIDPLUS", "UID EXPUNGE 1"),
+        ],
+    )
+    def test_what_is_taken_away_is_unknown(self, make_world, capability, command):
+        world = make_world(imap_capabilities=frozenset({f"-{capability.lower()}"}))
+        world.put()
+        client = world.select()
+        assert capability not in offered(client.ok("CAPABILITY"))
+        assert "Unknown" in client.bad(command)
+
+    def test_without_uidplus_no_codes(self, make_world):
+        world = make_world(imap_capabilities=frozenset({"-UIDPLUS"}))
+        world.put()
+        client = world.select()
+        assert b"COPYUID" not in client.raw("COPY 1 INBOX")[1]
+        assert b"APPENDUID" not in client.literal(b"APPEND INBOX {}", MAIL)
+        untagged, _ = client.raw("MOVE 1 INBOX")
+        assert b"COPYUID" not in untagged
+
+    def test_names_that_mean_nothing_here(self, make_world):
+        client = make_world(imap_capabilities=frozenset({"+X-FOO", "+XLIST"})).login()
+        assert offered(client.ok("CAPABILITY"))[-2:] == ["X-FOO", "XLIST"]
+
+    def test_they_change_while_a_session_goes_on(self, world):
+        client = world.login()
+        world.scopes.root.change(imap_capabilities=["-IDLE"])
+        assert "IDLE" not in offered(client.ok("CAPABILITY"))
+        client.bad("IDLE")
