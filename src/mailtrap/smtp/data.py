@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CommandSteps = Generator[Step, Any, Reply | None]
 
 _END: Final = b"\r\n.\r\n"
+_NO_LINE_END: Final = bytes(octet for octet in range(256) if octet not in b"\r\n")
 
 
 class Content(NamedTuple):
@@ -274,5 +275,5 @@ def _flaw(transaction: Transaction, content: Content) -> Reply | None:
 
 def has_bare(raw: bytes) -> bool:
     """Whether there is a CR without LF or an LF without CR."""
-    pairs = raw.count(b"\r\n")
-    return raw.count(b"\n") != pairs or raw.count(b"\r") != pairs
+    # Faster than counting each: what is left without all else is as long as two octets for each pair, or longer.
+    return len(raw.translate(None, _NO_LINE_END)) != 2 * raw.count(b"\r\n")
