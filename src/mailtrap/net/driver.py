@@ -136,7 +136,9 @@ class Driver(Connection):
             self._timer = None
         if self._watching:
             self.hub.watch(self, self._watching, ())
-        if self._state is not _WORKING:
+        if self._state is _WORKING:
+            self.hub.unfinished(self, True)
+        else:
             self._close_machine()
 
     def _close_machine(self) -> None:
@@ -149,6 +151,7 @@ class Driver(Connection):
         if machine.release is not None:
             self._release(machine, machine.release)
         machine.record.close()
+        self.hub.unfinished(self, False)
 
     def _release(self, machine: Machine, release: Callable[[], None]) -> None:
         """Give back what the session held, as a call is answered."""

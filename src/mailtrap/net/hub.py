@@ -59,6 +59,7 @@ class Hub:
         self._workers: Workers | None = None
         self._contexts: dict[ContextProvider, ssl.SSLContext] = {}
         self._servers: list[asyncio.Server] = []
+        self._unfinished: set[Driver] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._empty: asyncio.Event | None = None
         self._watched: dict[int, set[Driver]] = {}
@@ -86,7 +87,18 @@ class Hub:
     def closed(self, driver: "Driver") -> None:
         """A connection is gone."""
         self.drivers.discard(driver)
-        if self._empty is not None and not self.drivers:
+        self._look_whether_empty()
+
+    def unfinished(self, driver: "Driver", now: bool) -> None:
+        """A connection is gone, but a call of its session is not done; or (``now`` False) it is."""
+        if now:
+            self._unfinished.add(driver)
+        elif driver in self._unfinished:
+            self._unfinished.discard(driver)
+            self._look_whether_empty()
+
+    def _look_whether_empty(self) -> None:
+        if self._empty is not None:
             self._empty.set()
 
     def close(self, timeout: float = 2.0) -> None:
@@ -99,32 +111,36 @@ class Hub:
         if not self.thread.running:
             return
         with suppress(TimeoutError):  # then the loop is stuck in somebody's function; it is a daemon thread
-            self.thread.call(self._close(min(0.25, timeout / 4)), timeout)
+            self.thread.call(self._close(deadline), timeout + 0.5)
         if self._workers is not None:
             self._workers.stop(max(0.0, deadline - monotonic()))
 
-    async def _close(self, patience: float) -> None:
+    async def _close(self, deadline: float) -> None:
+        patience = min(0.25, (deadline - monotonic()) / 4)
         for server in self._servers:
             server.close()
         self._servers.clear()
         self._empty = asyncio.Event()
         for driver in list(self.drivers):
             driver.leave()
-        await self._emptied(patience)
+        await self._emptied(self.drivers, patience)
         for driver in list(self.drivers):
             driver.abort()
-        await self._emptied(patience)
+        await self._emptied(self.drivers, patience)
+        await self._emptied(self._unfinished, deadline - monotonic())
         for task in list(self._tasks):
             task.cancel()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
 
-    async def _emptied(self, patience: float) -> None:
-        if self.drivers and self._empty is not None:
+    async def _emptied(self, drivers: "set[Driver]", patience: float) -> None:
+        assert self._empty is not None
+        deadline = self.loop.time() + patience
+        while drivers and (left := deadline - self.loop.time()) > 0:
             self._empty.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), patience)
+                await asyncio.wait_for(self._empty.wait(), left)
 
     # ------------------------------------------------------------ timeouts
 

@@ -63,7 +63,7 @@ class LoopThread:
             Whether the thread has ended.
         """
         thread, loop = self._thread, self.loop
-        if thread is None or loop is None or self._pid != os.getpid():
+        if thread is None or loop is None or not self.running:
             return True
         if not self._stopping:  # a second stop() of the loop would stop its last work too
             self._stopping = True
@@ -118,7 +118,7 @@ class LoopThread:
             function, args = posted.popleft()
             try:
                 function(*args)
-            except Exception as error:  # noqa: BLE001  the others still have their turn
+            except BaseException as error:  # noqa: BLE001  the others still have their turn
                 assert self.loop is not None
                 self.loop.call_exception_handler({"message": "in a posted call", "exception": error})
 
@@ -143,7 +143,7 @@ class LoopThread:
         self.ident = threading.get_ident()
         loop.call_soon(ready.set)
         try:
-            loop.run_forever()
+            self._run_until_stopped(loop)
         finally:
             tasks = asyncio.all_tasks(loop)
             for task in tasks:
@@ -154,3 +154,12 @@ class LoopThread:
             loop.run_until_complete(loop.shutdown_asyncgens())
             asyncio.set_event_loop(None)
             loop.close()
+
+    def _run_until_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stopping:
+            try:
+                loop.run_forever()
+            except BaseException as error:  # noqa: BLE001  told
+                # asyncio lets SystemExit and KeyboardInterrupt through: a hook that raises one must not end the server.
+                if self._on_error is not None:
+                    self._on_error(error)

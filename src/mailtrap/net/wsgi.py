@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from werkzeug.serving import DechunkedInput, ThreadedWSGIServer, WSGIRequestHandler
 
@@ -78,6 +78,8 @@ class Server(ThreadedWSGIServer):
 
 class _Body(io.RawIOBase):
     """A request's body of known length."""
+
+    broken = False
 
     def __init__(self, rfile: Any, length: int) -> None:
         self._rfile = rfile
@@ -201,11 +203,13 @@ class RequestHandler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         self.environ = environ = self.make_environ()
-        body = self._body(environ)
-        if body is None:
+        raw = self._body(environ)
+        if raw is None:
             self.close_connection = True
             self.send_error(400, "Bad Content-Length")
             return
+        # PEP 3333: read(n) gives n octets where there are so many; a raw stream may give fewer.
+        environ["wsgi.input"] = body = io.BufferedReader(raw)
         response = _Response(self)
         try:
             self._answer(environ, response)
@@ -215,7 +219,7 @@ class RequestHandler(WSGIRequestHandler):
             self.connection_dropped(error, environ)
         except Exception:
             self.close_connection = True
-            if getattr(body, "broken", False):
+            if raw.broken:
                 if not response.sent:
                     self.send_error(400, "Bad chunk")
                 return
@@ -236,21 +240,16 @@ class RequestHandler(WSGIRequestHandler):
             if (close := getattr(pieces, "close", None)) is not None:
                 close()
 
-    def _body(self, environ: "WSGIEnvironment") -> io.RawIOBase | None:
-        body: io.RawIOBase = environ["wsgi.input"]
-        if not isinstance(body, DechunkedInput):
-            length = self.headers.get("Content-Length", "0").strip()
-            if not (length.isascii() and length.isdecimal()):
-                return None
-            body = _Body(self.rfile, int(length))
-        else:
-            body = _Chunks(self.rfile)
+    def _body(self, environ: "WSGIEnvironment") -> "_Body | _Chunks | None":
+        """The request's body; None where its length is no number."""
+        if isinstance(environ["wsgi.input"], DechunkedInput):
             if "Content-Length" in self.headers:
                 self.close_connection = True  # RFC 9112, 6.1: who is right is anybody's guess
-        environ["wsgi.input"] = body
-        return body
+            return _Chunks(cast("IO[bytes]", self.rfile))
+        length = self.headers.get("Content-Length", "0").strip()
+        return _Body(self.rfile, int(length)) if length.isascii() and length.isdecimal() else None
 
-    def _skip(self, body: io.RawIOBase) -> None:
+    def _skip(self, body: "io.BufferedReader[Any]") -> None:
         """Read what the application left of the body; where that is much, end the connection instead."""
         left = limits.HTTP_DRAIN
         while left > 0:

@@ -673,6 +673,48 @@ def test_stopping_ends_open_connections_and_lets_calls_finish(serve):
         server.connect()
 
 
+def test_stopping_waits_for_what_the_store_has_not_committed(serve):
+    dones, submitted = [], threading.Event()
+
+    def submit(done):
+        dones.append(done)
+        submitted.set()
+
+    def script(machine):
+        yield Later(submit)
+
+    server = serve(script)
+    with server.connect() as client:
+        assert submitted.wait(WAIT)
+        closer = threading.Thread(target=server.hub.close, args=(WAIT,))
+        closer.start()
+        assert client.rest() == b""
+        assert not server.machines[0].closed.is_set()
+        dones[0](None, None)
+        closer.join(WAIT)
+    assert server.machines[0].closed.is_set()
+    assert not server.machines[0].record.open
+
+
+def test_stopping_is_bounded(serve):
+    release, begun = threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        release.wait(WAIT)
+
+    def script(machine):
+        yield Call(work, worker=True)
+
+    server = serve(script)
+    with server.connect():
+        assert begun.wait(WAIT)
+        server.hub.close(0.05)
+        assert not server.machines[0].closed.is_set()
+        release.set()
+        assert server.machines[0].closed.wait(WAIT)
+
+
 def test_stopping_does_not_wait_for_clients_that_do_not_read(serve):
     def script(machine):
         while True:
@@ -720,7 +762,7 @@ def test_it_can_be_an_aiosmtpd_smtp_at_the_same_time(serve):
             SMTP.__init__(self, Sink(), hostname="mail.test", loop=server.thread.loop)
             Driver.__init__(self, *args)
 
-    server = serve(lambda machine: iter([b"hi"]))
+    server = serve()
     before = SMTP(Sink(), hostname="mail.test", loop=server.thread.loop)
     ours = {name for kind in Driver.__mro__[:2] for name in vars(kind)} | {"hub", "machine", "peer", "_wire", "_write"}
     callbacks = {"connection_made", "connection_lost", "eof_received", "pause_writing", "resume_writing"}

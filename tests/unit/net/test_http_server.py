@@ -206,10 +206,13 @@ def test_nothing_is_logged_above_debug(serve, caplog, capfd):
 
 
 def test_stop_with_open_streams_and_idle_connections(serve):
-    closed, streaming = threading.Semaphore(0), threading.Semaphore(0)
+    closed, streaming, idle = threading.Semaphore(0), threading.Semaphore(0), threading.Semaphore(0)
     news = threading.Event()
 
     def stream(environ, start_response):
+        if environ["PATH_INFO"] == "/idle":
+            idle.release()
+            return application(environ, start_response)
         start_response("200 OK", [("Content-Type", "text/event-stream")])
 
         def events():
@@ -226,9 +229,11 @@ def test_stop_with_open_streams_and_idle_connections(serve):
 
     server = serve(stream)
     clients = [socket.create_connection(server.address, WAIT) for _ in range(13)]
-    for client in clients[:12]:
-        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    for client in clients:
+        client.sendall(b"GET /%b HTTP/1.1\r\n\r\n" % (b"idle" if client is clients[12] else b""))
+    for _ in range(12):
         assert streaming.acquire(timeout=WAIT)
+    assert idle.acquire(timeout=WAIT)
     begun = time.monotonic()
     server.stop()
     assert time.monotonic() - begun < 0.5  # meant: 0.05; the machine may be busy

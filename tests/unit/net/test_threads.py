@@ -127,10 +127,12 @@ def test_an_exception_in_a_callback_is_told_and_the_loop_lives():
     done = threading.Event()
     thread.call_soon(lambda: 1 / 0)
     thread.post(lambda: 1 / 0)
+    thread.call_soon(sys.exit, "no")
+    thread.post(sys.exit, "never")
     thread.post(done.set)
     assert done.wait(WAIT)
     assert thread.stop()
-    assert [type(error) for error in told] == [ZeroDivisionError] * 2
+    assert sorted(type(error).__name__ for error in told) == ["SystemExit"] * 2 + ["ZeroDivisionError"] * 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
