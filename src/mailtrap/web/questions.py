@@ -97,11 +97,10 @@ def text(name: str, value: Any, *, default: str | None = None) -> str:
 
 
 def texts(name: str, value: Any) -> list[str]:
-    """A list of texts; a text alone is a list of one."""
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+    """A list of texts, out of JSON."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise BadParameter(name, f"{name} is a list of texts, not {value!r}")
-    return found
+    return value
 
 
 def numbers(name: str, value: Any) -> list[int]:
@@ -124,6 +123,15 @@ def write_mark(mark: Mark) -> str:
     return f"{mark.life}:{mark.seq}"
 
 
+def json_object() -> dict[str, Any] | None:
+    """The JSON object that the request carries; None where it is something else."""
+    try:
+        value = request.get_json(force=True, silent=True)
+    except RecursionError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def body() -> dict[str, Any]:
     """The JSON object that the request carries; empty where it carries nothing.
 
@@ -132,10 +140,7 @@ def body() -> dict[str, Any]:
     """
     if not request.get_data(cache=True):
         return {}
-    try:
-        value = request.get_json(force=True, silent=True)
-    except RecursionError:
-        value = None
-    if not isinstance(value, dict):
+    value = json_object()
+    if value is None:
         raise Problem(400, "the body is not a JSON object")
     return value

@@ -175,7 +175,7 @@ class Viewer:
             except StoreError:
                 continue  # expunged meanwhile
             if (summary := self._site.summaries.of(copy)) is not None:
-                rows.append({"copy": copy, "summary": summary, "flags": flags, "date": date})
+                rows.append({"message": copy, "summary": summary, "flags": flags, "date": date})
         return page("mailbox.html", row=box.row, status=box.status, copies=rows, most=COPIES)
 
     def refused(self) -> Response:

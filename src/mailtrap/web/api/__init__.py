@@ -4,7 +4,6 @@ Lists hold what was submitted in the scope that is current, unless ``scope=`` na
 id wherever it is. Errors are ``text/plain``; those of ``send`` are JSON.
 """
 
-import json
 import sys
 from collections import Counter
 from typing import Any, Final
@@ -119,8 +118,8 @@ class MailpitAPI:
 
     def send(self) -> Response:
         """Send the mail that the body describes."""
-        asked = request.get_json(force=True, silent=True)
-        if not isinstance(asked, dict):
+        asked = questions.json_object()
+        if asked is None:
             return _send_error(400, "the body is not a JSON object")
         view = self._site.select().view
         try:
@@ -162,11 +161,7 @@ def _lenient_body() -> dict[str, Any]:
     if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
         ids = [*request.form.getlist("ids"), *request.form.getlist("IDs")]
         return {"IDs": ids, "Read": request.form.get("Read", request.form.get("read", "false"))}
-    try:
-        found = json.loads(request.get_data() or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return questions.json_object() or {}
 
 
 def _ok() -> Response:

@@ -122,8 +122,9 @@ def _headers(mail: EmailMessage, asked: Mapping[str, Any]) -> None:
     for name, value in headers.items():
         if _FIELD.match(name) is None or name.lower() in _OURS:
             raise Invalid(f"invalid header name: {name}")
+        line = _one_line(name, value)
         try:
-            mail[name] = _one_line(name, value)
+            mail[name] = line
         except (ValueError, IndexError, AttributeError, TypeError) as error:
             raise Invalid(f"invalid header: {name}") from error
 
