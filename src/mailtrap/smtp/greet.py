@@ -50,7 +50,7 @@ def helo(session: "SMTPSession", name: str) -> CommandSteps:
         if reply is not None:
             return reply
     _introduced(session, name, extended=False)
-    return Reply(250, None, session.services.hostname)
+    return replies.hello(250, session.services.hostname)
 
 
 def _extended(session: "SMTPSession", name: str, syntax: Reply) -> CommandSteps:
@@ -74,7 +74,7 @@ def _extended(session: "SMTPSession", name: str, syntax: Reply) -> CommandSteps:
                 _introduced(session, name, extended=True)
             return answer
     _introduced(session, name, extended=True)
-    return Reply(250, None, *lines)
+    return replies.hello(250, *lines)
 
 
 def _is_name(name: str) -> bool:

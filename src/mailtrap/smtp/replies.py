@@ -1,5 +1,6 @@
 """The replies that never change, encoded once (RFC 5321, 4.2; enhanced status codes: RFC 3463 and RFC 5248)."""
 
+from functools import lru_cache
 from typing import Final
 
 from ..faults import Respond
@@ -62,6 +63,12 @@ RCPT_AFTER_BDAT: Final = Reply(503, "5.5.1", "BDAT has begun: no RCPT")
 DATA_AFTER_BDAT: Final = Reply(503, "5.5.1", "BDAT has begun: no DATA")  # RFC 3030, 2
 BINARY_NEEDS_BDAT: Final = Reply(503, "5.5.1", "BODY=BINARYMIME needs BDAT")  # RFC 3030, 3
 BARE_NEWLINES: Final = Reply(550, "5.5.2", "The message has a bare CR or LF")
+
+
+@lru_cache(maxsize=64)
+def hello(code: int, *lines: str) -> Reply:
+    """The greeting and the replies to EHLO and HELO: without enhanced status codes (RFC 2034, 4), few in number."""
+    return Reply(code, None, *lines)
 
 
 def of_rule(answer: Respond) -> Reply:

@@ -138,7 +138,7 @@ class SMTPSession(Machine):
 
     def run(self) -> Steps:
         """The conversation."""
-        greeting = Reply(220, None, f"{self.services.hostname} {'LMTP' if self.flavour == 'lmtp' else 'ESMTP'} ready")
+        greeting = replies.hello(220, f"{self.services.hostname} {'LMTP' if self.flavour == 'lmtp' else 'ESMTP'} ready")
         if self.rules.active:
             greeting = (yield from self.overruled("CONNECT")) or greeting
         yield self.say(greeting)
