@@ -275,5 +275,5 @@ def _flaw(transaction: Transaction, content: Content) -> Reply | None:
 
 def has_bare(raw: bytes) -> bool:
     """Whether there is a CR without LF or an LF without CR."""
-    # Faster than counting each: what is left without all else is as long as two octets for each pair, or longer.
+    # All CRs and LFs belong to pairs when there are two for each pair. Faster than counting the three.
     return len(raw.translate(None, _NO_LINE_END)) != 2 * raw.count(b"\r\n")
