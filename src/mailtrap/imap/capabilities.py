@@ -28,6 +28,7 @@ class Capability:
         commands: verbs that exist because of it.
         when: whether it holds for a session at this moment; None: always.
         default: False where only the setting ``+NAME`` offers it.
+        needs: another capability without which it means nothing.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Capability:
     commands: tuple[str, ...] = ()
     when: When | None = None
     default: bool = True
+    needs: str = ""
 
 
 def _starttls(session: "IMAPSession") -> bool:
@@ -63,15 +65,15 @@ TABLE: Final = (
     Capability("UNSELECT", "RFC 3691", ("UNSELECT",)),
     Capability("CHILDREN", "RFC 3348"),
     Capability("LIST-EXTENDED", "RFC 5258"),
-    Capability("LIST-STATUS", "RFC 5819"),
+    Capability("LIST-STATUS", "RFC 5819", needs="LIST-EXTENDED"),
     Capability("SPECIAL-USE", "RFC 6154"),
-    Capability("CREATE-SPECIAL-USE", "RFC 6154"),
+    Capability("CREATE-SPECIAL-USE", "RFC 6154", needs="SPECIAL-USE"),
     Capability("STATUS=SIZE", "RFC 8438"),
     Capability("UIDPLUS", "RFC 4315"),
     Capability("MOVE", "RFC 6851", ("MOVE",)),
     Capability("MULTIAPPEND", "RFC 3502"),
     Capability("ESEARCH", "RFC 4731"),
-    Capability("SEARCHRES", "RFC 5182"),
+    Capability("SEARCHRES", "RFC 5182", needs="ESEARCH"),
     Capability("WITHIN", "RFC 5032"),
 )  # fmt: skip
 

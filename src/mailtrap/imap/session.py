@@ -39,6 +39,7 @@ _SECRET: Final = re.compile(
     rb'([^ ]+ +(?:LOGIN(?: +(?:"[^"]*"|[^" ]+))?|AUTHENTICATE(?: +[^" ]+)?)).*', re.IGNORECASE | re.DOTALL
 )
 _SHOWN: Final = bytes(c if 32 <= c != 127 else ord("?") for c in range(256))
+_LITERAL_MINUS: Final = 4096  # octets of a literal that need not be waited for (RFC 7888, 5)
 _COMMANDS_PER_LOG: Final = 8  # so many commands share one piece of the transcript
 _TOLD: Final = 2048  # octets of one step's output that still go into the transcript as they are
 
@@ -107,6 +108,8 @@ class IMAPSession(Machine):
         if capabilities.switched_off(name, changes):
             return False
         if not capability.default and not any(change.upper() == f"+{name.upper()}" for change in changes):
+            return False
+        if capability.needs and not self.offers(capability.needs):
             return False
         return capability.when is None or capability.when(self)
 
@@ -200,9 +203,11 @@ class IMAPSession(Machine):
     def _announced(self, event: Announced, gate: Gate | None) -> Generator[Step, Any, tuple[Gate | None, Reply | None]]:
         """Whether the literal is wanted: who takes the command decides, before a single octet of it is read."""
         try:
-            if not event.synchronizing and event.size > 4096 and not self.offers("LITERAL+"):
-                # RFC 7888, 5: with LITERAL- a longer one has to be announced and waited for
-                raise Refusal("A literal over 4096 octets has to wait for the continuation", "TOOBIG", "BAD")
+            if not event.synchronizing and not self.offers("LITERAL+"):
+                if not self.offers("LITERAL-"):
+                    raise Refusal("A literal has to wait for the continuation", kind="BAD")
+                if event.size > _LITERAL_MINUS:
+                    raise Refusal("A literal over 4096 octets has to wait for the continuation", "TOOBIG", "BAD")
             if gate is None:
                 gate = yield from self._gate(event)
             if gate is None:

@@ -96,6 +96,16 @@ class TestSettings:
         untagged, _ = client.raw("MOVE 1 INBOX")
         assert b"COPYUID" not in untagged
 
+    def test_what_needs_another_goes_with_it(self, make_world):
+        changes = frozenset({"-ESEARCH", "-LIST-EXTENDED", "-SPECIAL-USE", "-CHILDREN", "-LITERAL-"})
+        client = make_world(imap_capabilities=changes).login()
+        names = offered(client.ok("CAPABILITY"))
+        assert not {"SEARCHRES", "LIST-STATUS", "CREATE-SPECIAL-USE"} & set(names)
+        client.world.store.create_mailbox(client.world.account(), "Out", special_use=["\\Sent"])
+        assert b'* LIST () "/" Out\r\n' in client.ok('LIST "" *')
+        client.bad("CREATE x (USE (\\Sent))")
+        assert client.send(b"x CREATE {1+}\r\ny\r\n").startswith(b"x BAD")
+
     def test_names_that_mean_nothing_here(self, make_world):
         client = make_world(imap_capabilities=frozenset({"+X-FOO", "+XLIST"})).login()
         assert offered(client.ok("CAPABILITY"))[-2:] == ["X-FOO", "XLIST"]

@@ -55,7 +55,8 @@ class TestKeys:
         [
             "", "FOO", "SUBJECT", "SUBJECT ", "SUBJECT a b", "KEYWORD", "ON", "ON yesterday", "ON 31-Feb-2026",
             "LARGER x", "LARGER", "NOT", "OR", "OR 1", "(ALL", "ALL)", "()", "ALL  SEEN", "HEADER", "HEADER x", "UID",
-            "UID x", "YOUNGER 0", "YOUNGER 99999999999", "SUBJECT (a)", "1:", "KEYWORD (a)", "CHARSET", "CHARSET UTF-8", "ALL ",
+            "UID x", "YOUNGER 0", "YOUNGER 99999999999", "SUBJECT (a)", "1:", "KEYWORD (a)", "CHARSET", "CHARSET UTF-8",
+            "ALL ",
         ],
     )  # fmt: skip
     def test_bad_syntax(self, client, keys):

@@ -42,7 +42,6 @@ class _Name:
     subscribed: bool = False
     children: bool = False
     inside: bool = False  # something below it is subscribed to, and is not listed by itself (CHILDINFO)
-    attributes: list[str] = field(default_factory=list)
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -100,7 +99,7 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
     subscribed: Sequence[str] = yield Call(store.subscriptions, session.account)
     lines: list[bytes] = []
     for entry in _chosen(asked, rows, subscribed):
-        lines.append(_line(asked, entry, plain=not session.offers("LIST-EXTENDED")))
+        lines.append(_line(session, asked, entry))
         if asked.status and entry.row is not None and entry.row.selectable:
             try:
                 line = yield Call(status_line, store, entry.row.id, asked.status)
@@ -111,15 +110,17 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
     return None
 
 
-def _line(asked: Asked, entry: _Name, *, plain: bool) -> bytes:
-    attributes = list(entry.attributes)
-    if entry.row is None:
-        attributes.append("\\Noselect" if plain else "\\NonExistent")
-    elif not entry.row.selectable:
+def _line(session: "IMAPSession", asked: Asked, entry: _Name) -> bytes:
+    attributes: list[str] = []
+    row = entry.row
+    if row is None:
+        attributes.append("\\NonExistent")
+    elif not row.selectable:
         attributes.append("\\Noselect")
-    if entry.row is not None:
+    if row is not None and session.offers("CHILDREN"):
         attributes.append("\\HasChildren" if entry.children else "\\HasNoChildren")
-        attributes += sorted(entry.row.special_use)
+    if row is not None and session.offers("SPECIAL-USE"):
+        attributes += sorted(row.special_use)
     if entry.subscribed and ("SUBSCRIBED" in asked.returned or "SUBSCRIBED" in asked.selection):
         attributes.append("\\Subscribed")
     # RFC 5258, 3.5: what is below fits the selection though this may not
@@ -199,7 +200,7 @@ def _read(session: "IMAPSession", scanner: Scanner) -> Asked:
     asked = Asked()
     if scanner.at(b"(") and session.offers("LIST-EXTENDED"):
         asked.extended = True
-        asked.selection.update(scanner.items(lambda: _option(scanner, _SELECTION), empty=True))
+        asked.selection.update(scanner.items(lambda: _option(session, scanner, _SELECTION), empty=True))
         scanner.space()
         if "RECURSIVEMATCH" in asked.selection and not asked.selection & {"SUBSCRIBED", "SPECIAL-USE"}:
             raise SyntaxFault("RECURSIVEMATCH does not stand alone")  # RFC 5258, 3
@@ -227,7 +228,7 @@ def _read(session: "IMAPSession", scanner: Scanner) -> Asked:
 
 
 def _return(session: "IMAPSession", scanner: Scanner, asked: Asked) -> None:
-    option = _option(scanner, _RETURN)
+    option = _option(session, scanner, _RETURN)
     if option == "STATUS":
         if not session.offers("LIST-STATUS"):
             raise SyntaxFault("STATUS is no return option here")
@@ -236,10 +237,10 @@ def _return(session: "IMAPSession", scanner: Scanner, asked: Asked) -> None:
     asked.returned.add(option)
 
 
-def _option(scanner: Scanner, known: Sequence[str]) -> str:
+def _option(session: "IMAPSession", scanner: Scanner, known: Sequence[str]) -> str:
     start = scanner.position
     option = scanner.word("an option")
-    if option not in known:
+    if option not in known or (option == "SPECIAL-USE" and not session.offers("SPECIAL-USE")):
         raise SyntaxFault(f"{option} is no option here", start)
     return option
 
