@@ -97,15 +97,16 @@ def pytest_unconfigure(config):
     ).stdout.fnmatch_lines(["*3 passed*", "left behind: [[][]] [[][]]"])
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no pthread_kill")
 def test_nothing_is_left_after_ctrl_c_in_a_wait(run):
     result = run(
         """
-        import _thread
+        import signal
         import threading
 
         def test_it(mailserver):
-            timer = threading.Timer(0.05, _thread.interrupt_main)
-            timer.start()
+            main = threading.main_thread().ident
+            threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGINT)).start()
             mailserver.message(timeout=60)
 
         def test_it_is_not_run(mailserver):
