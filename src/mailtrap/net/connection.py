@@ -298,9 +298,17 @@ class Connection(asyncio.BufferedProtocol):
         if self._eof or not (self._deaf or self._left_over()):
             self._close_wire()
             return
+        if self._wire.get_write_buffer_size():
+            # Come back when all has left: asyncio itself would let out what shutting down a reset connection raises.
+            self._wire.set_write_buffer_limits(high=0)
+            return
+        try:
+            self._wire.write_eof()
+        except OSError:  # the client was faster
+            self._close_wire()
+            return
         self._lingering = True
         self._since = self.hub.loop.time()
-        self._wire.write_eof()
         if self._deaf:
             self._wire.resume_reading()
 

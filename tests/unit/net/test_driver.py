@@ -1,6 +1,7 @@
 """A driver carries out the steps of its session: over real sockets, and over a transport that only writes down."""
 
 import socket
+import struct
 import threading
 from itertools import pairwise
 
@@ -230,6 +231,38 @@ def test_the_last_reply_arrives_though_the_client_talks_on(serve):
         assert client.line() == b"421 enough"
         client.sendall(b"third\r\n" * 10_000)
         assert client.rest() == b""
+
+
+def test_a_long_last_reply_arrives_though_the_client_talks_on(serve):
+    def script(machine):
+        yield from machine.line()
+        yield b"x" * 3_000_000
+        yield Close()
+
+    with serve(script).connect(receive_buffer=4096) as client:
+        client.sendall(b"first\r\n" + b"second\r\n" * 1000)
+        assert len(client.rest()) == 3_000_000
+
+
+@pytest.mark.parametrize("size", [10, 60_000, 3_000_000])
+def test_a_client_that_breaks_off_while_its_last_reply_leaves_is_no_error(serve, size):
+    go_on, reached = threading.Event(), threading.Event()
+
+    def script(machine):
+        yield from machine.line()
+        yield b"x" * size
+        reached.set()
+        yield Call(go_on.wait, WAIT)
+        yield Close()
+
+    server = serve(script)
+    with server.connect(receive_buffer=4096) as client:
+        client.sendall(b"first\r\n" + b"second\r\n" * 1000)
+        client.exactly(1)
+        assert size > 100_000 or reached.wait(WAIT)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    go_on.set()
+    assert server.machines[0].closed.wait(WAIT)
 
 
 # ---------------------------------------------------------------- calls
