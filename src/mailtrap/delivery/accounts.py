@@ -70,8 +70,10 @@ class Directory:
         self._own = {key for key in self._own if key.scope != scope.name}
 
     def accepts(self, scope: Scope, address: Address) -> bool:
-        """Whether strict routing takes mail for this address: postmaster (RFC 5321, 4.5.1) and declared accounts."""
-        if address.account == "postmaster":
+        """Whether strict routing takes mail for this address: declared accounts, and the postmaster of the server
+        itself and of its local domains (RFC 5321, 4.5.1).
+        """
+        if address.local.lower() == "postmaster" and address.domain in ("", *scope.live.local_domains):
             return True
         row = self.find(scope, address)
         return row is not None and row.declared and row.key.address != ALL

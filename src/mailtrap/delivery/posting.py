@@ -73,9 +73,7 @@ def post(
     return outcomes[0].receipts
 
 
-def _ask(
-    intake: Intake, session: Session, scope: Scope, mail_from: Address, recipient: Address
-) -> Reply | None:
+def _ask(intake: Intake, session: Session, scope: Scope, mail_from: Address, recipient: Address) -> Reply | None:
     answers: list[Reply | None] = []
     answered = Event()
 
@@ -86,4 +84,3 @@ def _ask(
     intake.recipient(session, scope, mail_from, recipient, NO_PARAMETERS, done)
     answered.wait()
     return answers[0]
-

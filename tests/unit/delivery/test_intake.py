@@ -82,11 +82,12 @@ def test_open_routing_takes_everything_and_makes_accounts():
 
 
 def test_strict_routing_knows_declared_accounts_only():
-    world = World(routing="strict")
+    world = World(routing="strict", local_domains=["x"])
     world.store.put_account(Key("", "bob@x"))
     assert not world.intake.trusts(world.scopes.root, Address("bob@x"))
     assert world.ask("bob+tag@x") is None
     assert world.ask("postmaster") is None
+    assert world.ask("PostMaster@x") is None
     assert str(world.ask("eve@x")) == "550 5.1.1 No such user here"
 
 
