@@ -21,8 +21,8 @@ MESSAGE = {
     "Size": int, "Inline": list, "Attachments": list,
 }  # fmt: skip
 LIST = {
-    "total": int, "unread": int, "count": int, "messages_count": int, "messages_unread": int, "start": int, "tags": list,
-    "messages": list,
+    "total": int, "unread": int, "count": int, "messages_count": int, "messages_unread": int, "start": int,
+    "tags": list, "messages": list,
 }  # fmt: skip
 INFO = {
     "Version": str, "LatestVersion": str, "Database": str, "DatabaseSize": int, "Messages": int, "Unread": int,

@@ -3,7 +3,7 @@ site in the same browser must neither read mail nor delete it.
 
 - *Reading*: browsers keep other origins from reading answers, unless a foreign name was made to point here (DNS
   rebinding). So on a loopback listener a ``Host`` must be a name that no foreign zone can hold: an address, a name
-  without dots, or one below a special-use domain (RFC 6761, RFC 9476, RFC 8375).
+  without dots, or one below a domain that no zone has (RFC 6761, RFC 6762, RFC 8375; ``internal`` and ``lan``).
 - *Changing*: a browser says where a request came from, in ``Sec-Fetch-Site`` and ``Origin``; programs send neither.
 - *Showing*: no page of ours loads anything from elsewhere, and nobody may frame one.
 """

@@ -15,13 +15,13 @@ from ..message.model import Message
 from . import describe
 from .problems import Problem
 
-# Spaces are counted in these patterns: without a bound, a mail of spaces would keep them busy for hours.
+# Repetitions are bounded in these patterns: else a mail made for it would keep them busy for hours.
 # Links open in a window of their own; scripts, forms and navigation of the viewer stay impossible.
 SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox"
 _CID: Final = re.compile(r"""(?P<before>(?:=|url\()\s{0,9}["']?\s{0,9})cid:(?P<id>[^"'\s>)]+)""", re.IGNORECASE)
-_HEAD: Final = re.compile(r"<head(?:\s[^>]*)?>", re.IGNORECASE)
-_HTML: Final = re.compile(r"<html(?:\s[^>]*)?>", re.IGNORECASE)
-_DOCTYPE: Final = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
+_HEAD: Final = re.compile(r"<head(?:\s[^>]{0,500})?>", re.IGNORECASE)
+_HTML: Final = re.compile(r"<html(?:\s[^>]{0,500})?>", re.IGNORECASE)
+_DOCTYPE: Final = re.compile(r"\s{0,99}<!doctype[^>]{0,500}>", re.IGNORECASE)
 _REMOTE: Final = re.compile(
     r"""<(?:img|input|video|audio|source|link|iframe)\b[^>]{0,500}?"""
     r"""\b(?:src|srcset|href|poster)\s{0,9}=\s{0,9}["']?\s{0,9}(?:https?:)?//"""

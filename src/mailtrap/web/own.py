@@ -145,9 +145,7 @@ class OwnAPI:
         verb = questions.text("command", request.args.get("command"))
         protocol = questions.text("protocol", request.args.get("protocol"), default="imap")
         try:
-            found = view.wait_for_command(
-                verb, protocol=protocol, user=request.args.get("user"), timeout=timeout
-            )
+            found = view.wait_for_command(verb, protocol=protocol, user=request.args.get("user"), timeout=timeout)
         except MessageNotFound as error:
             return jsonify(found=False, explanation=str(error))
         return jsonify(found=True, session=describe.session(found, whole=True))
@@ -219,9 +217,7 @@ class OwnAPI:
 
     def send(self) -> tuple[Response, int]:
         """Put the mail in the body, byte for byte, into mailboxes, as ``deliver()`` does."""
-        questions.known(
-            request.args, ("scope", "recipient", "mail_from", "mailbox", "flag", "internal_date", "origin")
-        )
+        questions.known(request.args, ("scope", "recipient", "mail_from", "mailbox", "flag", "internal_date", "origin"))
         recipients = request.args.getlist("recipient")
         if not recipients:
             raise BadParameter("recipient", "recipient is missing: the body is put into the mailboxes it names")

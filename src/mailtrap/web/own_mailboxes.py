@@ -51,9 +51,7 @@ class MailboxAPI:
 
     def accounts(self) -> Response:
         """The accounts of the scopes selected."""
-        return jsonify(
-            [describe.account(account) for view in self._site.select().views() for account in view.accounts]
-        )
+        return jsonify([describe.account(account) for view in self._site.select().views() for account in view.accounts])
 
     def put_account(self) -> tuple[Response, int]:
         """Declare an account; with ``"open": true`` only see to it that there is one, as a login would."""
@@ -186,9 +184,7 @@ def _move(mailbox: Mailbox, given: Json) -> Response:
     return _elsewhere(mailbox, given, mailbox.move)
 
 
-def _elsewhere(
-    mailbox: Mailbox, given: Json, act: Callable[[Sequence[Copy], str], Sequence[Copy]]
-) -> Response:
+def _elsewhere(mailbox: Mailbox, given: Json, act: Callable[[Sequence[Copy], str], Sequence[Copy]]) -> Response:
     questions.known(given, ("uids", "to"))
     target = questions.text("to", given.get("to"))
     copies = mailbox.copies(questions.numbers("uids", given.get("uids")))

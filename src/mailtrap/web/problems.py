@@ -40,9 +40,7 @@ class Problem(Exception):
         parameter: the one that is wrong; None where none is.
     """
 
-    def __init__(
-        self, status: int, message: str, *, kind: str = "BadRequest", parameter: str | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, *, kind: str = "BadRequest", parameter: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind
