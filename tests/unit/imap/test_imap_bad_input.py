@@ -145,8 +145,8 @@ FRAGMENTS = [
     b"a ", b"FETCH ", b"UID ", b"SEARCH ", b"STORE ", b"APPEND INBOX ", b"LOGIN ", b"IDLE", b"DONE", b"SELECT ",
     b"INBOX", b"1", b"1:*", b"*", b"(", b")", b" ", b'"', b"\\", b"\\Seen", b"FLAGS", b"BODY[", b"]", b"<0.5>",
     b"{3}\r\n", b"{3+}\r\n", b"~{2}\r\n", b"abc", b"\r\n", b"\n", b"\r", b"NIL", b"&", b"%", b"\x00", b"\xff", b"OR ",
-    b"NOT ", b"RETURN ", b"CHARSET ", b"AUTHENTICATE PLAIN", b"$", b"RENAME ", b"CREATE ", b"DELETE ", b"LIST ", b"STATUS ",
-    b"COPY ", b"MOVE ", b"EXPUNGE",
+    b"NOT ", b"RETURN ", b"CHARSET ", b"AUTHENTICATE PLAIN", b"$", b"RENAME ", b"CREATE ", b"DELETE ", b"LIST ",
+    b"STATUS ", b"COPY ", b"MOVE ", b"EXPUNGE",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from .. import responses
 from ..command import AFTER_LOGIN, Handled, command
 from ..responses import Refusal, Reply
 from ..tokens import Scanner, SyntaxFault
-from .names import find, read_name
+from .names import find, new_name, read_name
 
 if TYPE_CHECKING:
     from ..session import IMAPSession
@@ -40,9 +40,7 @@ def create(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     _of_record(session)
     if any(use not in _REAL_USES for use in uses):
         raise Refusal("A mailbox cannot be made for this use", "USEATTR")  # RFC 6154, 3
-    # RFC 3501, 6.3.3: a separator at the end says that names below it will follow; it is not part of the name
-    name = name.removesuffix("/")
-    yield Call(_create, session.services.store, session.account, name, tuple(uses))
+    yield Call(_create, session.services.store, session.account, new_name(name), tuple(uses))
     return None
 
 
@@ -96,7 +94,7 @@ def rename(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     scanner.end()
     _of_record(session)
     row = yield from find(session, name)
-    yield Call(session.services.store.rename_mailbox, row.id, new.removesuffix("/"))
+    yield Call(session.services.store.rename_mailbox, row.id, new_name(new))
     return None
 
 

@@ -28,6 +28,20 @@ def read_name(scanner: Scanner) -> str:
     return name
 
 
+def new_name(name: str) -> str:
+    """A name for a mailbox to be made: without the separator at its end.
+
+    That only says that names below it will follow (RFC 3501, 6.3.3).
+
+    Raises:
+        Refusal: it is none.
+    """
+    name = name.removesuffix("/")
+    if not all(name.split("/")):
+        raise Refusal("A name is not empty, and has no empty part before, between or behind its separators", "CANNOT")
+    return name
+
+
 def find(session: "IMAPSession", name: str, *, missing: str = "NONEXISTENT") -> Generator[Step, Any, MailboxRow]:
     """The mailbox of a name.
 
