@@ -49,6 +49,7 @@ ERRORS: Final = 100  # server errors a scope keeps
 
 # --- store
 FACTS_CACHE: Final = 64 * MB  # what was computed from bytes, per store
+ROWS_CACHE: Final = 16 * MB  # messages, without their bytes, that a store on disk keeps in memory
 VANISHED_RANGES: Final = 1_000  # ranges of expunged UIDs that a mailbox remembers
 MIME_DEPTH: Final = 100  # nested MIME parts that are looked at
 MIME_PARTS: Final = 10_000

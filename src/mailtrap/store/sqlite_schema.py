@@ -1,0 +1,192 @@
+"""The SQLite store's file: what is in it, how it came to be so, and what is refused when it is opened.
+
+The file says whose it is (``application_id``) and which form it has (``user_version``, the number of migrations done).
+Migrations only go forward. A file that is not ours, is newer than we are, or is damaged, is left as it is.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from ..errors import StoreError
+
+APPLICATION_ID: Final = 0x6D747270  # "mtrp"
+MAGIC: Final = b"SQLite format 3\0"
+BUSY: Final = 10.0  # seconds to wait for another process
+CHECKED: Final = 32 * 1024 * 1024  # octets of a file up to which it is checked wholly when it is opened
+
+# One tuple of statements for each migration; a migration that was ever released is never changed.
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """CREATE TABLE state (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            life TEXT NOT NULL,
+            head INTEGER NOT NULL, -- the last seq
+            uidvalidity INTEGER NOT NULL -- the last one given
+        )""",
+        "INSERT INTO state VALUES (1, lower(hex(randomblob(8))), 0, 0)",
+        "CREATE TABLE session (id PRIMARY KEY, summary TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE message (
+            seq INTEGER PRIMARY KEY,
+            scope NOT NULL,
+            origin TEXT NOT NULL,
+            received_at REAL NOT NULL,
+            size INTEGER NOT NULL,
+            served_size INTEGER NOT NULL,
+            envelope TEXT NOT NULL,
+            session,
+            transcript BLOB NOT NULL
+        )""",
+        "CREATE INDEX message_scope ON message (scope, seq)",
+        "CREATE INDEX message_session ON message (session) WHERE session IS NOT NULL",
+        "CREATE TABLE body (seq INTEGER PRIMARY KEY, raw BLOB NOT NULL)",
+        """CREATE TABLE account (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            scope NOT NULL,
+            address NOT NULL,
+            password,
+            declared INTEGER NOT NULL,
+            quota INTEGER,
+            UNIQUE (scope, address)
+        )""",
+        "CREATE TABLE subscription (account INTEGER, name, PRIMARY KEY (account, name)) WITHOUT ROWID",
+        # the UIDVALIDITY that a name had when its mailbox went
+        """CREATE TABLE given_up (
+            account INTEGER, name, uidvalidity INTEGER NOT NULL, PRIMARY KEY (account, name)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE mailbox (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            account INTEGER NOT NULL,
+            name NOT NULL,
+            uidvalidity INTEGER NOT NULL,
+            uidnext INTEGER NOT NULL,
+            modseq INTEGER NOT NULL,
+            recent_from INTEGER NOT NULL,
+            forgotten INTEGER NOT NULL, -- the highest MODSEQ whose vanished UIDs are not remembered
+            selectable INTEGER NOT NULL,
+            special_use TEXT NOT NULL,
+            UNIQUE (account, name)
+        )""",
+        """CREATE TABLE copy (
+            mailbox INTEGER NOT NULL,
+            uid INTEGER NOT NULL,
+            message INTEGER NOT NULL,
+            flags TEXT NOT NULL,
+            seen INTEGER NOT NULL,
+            deleted INTEGER NOT NULL,
+            modseq INTEGER NOT NULL,
+            internal_date REAL NOT NULL,
+            save_date REAL NOT NULL,
+            prefix BLOB NOT NULL,
+            size INTEGER NOT NULL, -- as served, with the prefix
+            PRIMARY KEY (mailbox, uid)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX copy_modseq ON copy (mailbox, modseq)",
+        "CREATE INDEX copy_message ON copy (message)",
+        """CREATE TABLE vanished (
+            mailbox INTEGER NOT NULL,
+            modseq INTEGER NOT NULL,
+            first INTEGER NOT NULL,
+            last INTEGER NOT NULL,
+            PRIMARY KEY (mailbox, modseq, first)
+        ) WITHOUT ROWID""",
+    ),
+)
+
+
+def prepare(path: str) -> None:
+    """Make the file, or bring it to the newest form.
+
+    Raises:
+        StoreError: it is not ours, newer, damaged, or cannot be opened; then it was not changed.
+    """
+    new = _examine(path)
+    try:
+        db = connect(path)
+        try:
+            _check(db, path, new)
+            _migrate(db, path)
+            db.execute("PRAGMA journal_mode = WAL").fetchone()
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be used as a store: {error}") from error
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection that may be used in any thread, by one at a time; transactions are begun by hand."""
+    db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA synchronous = FULL")  # a commit that was reported survives a power cut
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _examine(path: str) -> bool:
+    """Whether the file is new; what is not ours is found without opening it as a database."""
+    try:
+        with Path(path).open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
+    if not header:
+        return True
+    if not header.startswith(MAGIC):
+        raise StoreError(f"{path} is not a mailtrap store: it is no SQLite file")
+    if not Path(f"{path}-journal").exists():  # with one, the header may be from before a recovery
+        _refuse(path, int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big"))
+    return False
+
+
+def _refuse(path: str, application: int, version: int) -> None:
+    if application != APPLICATION_ID:
+        raise StoreError(f"{path} is not a mailtrap store: it is an SQLite file of another program")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} was made by a newer mailtrap (form {version}); this one knows forms up to {len(MIGRATIONS)}"
+        )
+
+
+def _check(db: sqlite3.Connection, path: str, new: bool) -> None:
+    application, version = _identity(db)
+    if (application, version) == (0, 0) and db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+        return  # new, or left empty by a creation that was interrupted
+    _refuse(path, application, version)
+    if not new and os.stat(path).st_size <= CHECKED:  # noqa: PTH116  a str all the way
+        (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if answer != "ok":
+            raise StoreError(f"{path} is damaged: {answer}")
+
+
+def _identity(db: sqlite3.Connection) -> tuple[int, int]:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return application, version
+
+
+def _migrate(db: sqlite3.Connection, path: str) -> None:
+    for number, statements in enumerate(MIGRATIONS, start=1):
+        if _identity(db)[1] >= number:
+            continue
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            application, version = _identity(db)  # again: another process may have been faster
+            if version < number:
+                if version or application:
+                    _refuse(path, application, version)
+                for statement in statements:
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+    if not db.execute("SELECT count(*) FROM state").fetchone()[0]:
+        raise StoreError(f"{path} is damaged: its state is missing")

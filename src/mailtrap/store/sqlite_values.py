@@ -1,0 +1,88 @@
+"""How values stand in the SQLite store's columns.
+
+Text is kept as text; what UTF-8 cannot say (bytes of a client that were no UTF-8) is kept as octets. What is not text
+is JSON, in ASCII.
+"""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from ..message.address import Address
+from ..message.envelope import NO_PARAMETERS, Envelope, Parameters
+from .flags import canonical
+
+Column = str | bytes
+
+
+def text(value: str) -> Column:
+    """Any ``str`` as a column; equal ones give equal columns."""
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
+    return value
+
+
+def untext(column: Column) -> str:
+    """The ``str`` of a column."""
+    return column if isinstance(column, str) else column.decode("utf-8", "surrogatepass")
+
+
+@lru_cache(maxsize=1024)
+def flags_column(flags: frozenset[str]) -> str:
+    """A set of flags as a column."""
+    return json.dumps(sorted(flags)) if flags else ""
+
+
+@lru_cache(maxsize=1024)
+def flags_of(column: str) -> frozenset[str]:
+    """The set of flags of a column, interned."""
+    return canonical(json.loads(column) if column else ())
+
+
+def envelope_column(envelope: Envelope) -> str:
+    """An envelope as a column."""
+    return json.dumps(
+        [
+            _address_json(envelope.mail_from),
+            [_address_json(recipient) for recipient in envelope.recipients],
+            dict(envelope.mail_parameters),
+            [dict(parameters) for parameters in envelope.recipient_parameters]
+            if any(envelope.recipient_parameters)
+            else [],
+        ],
+        separators=(",", ":"),
+    )
+
+
+def envelope_of(column: str) -> Envelope:
+    """The envelope of a column."""
+    mail_from, recipients, mail_parameters, recipient_parameters = json.loads(column)
+    return Envelope(
+        _address(mail_from),
+        [_address(recipient) for recipient in recipients],
+        _parameters(mail_parameters),
+        [_parameters(parameters) for parameters in recipient_parameters],
+    )
+
+
+def _parameters(parameters: dict[str, str | None]) -> Parameters:
+    return parameters or NO_PARAMETERS
+
+
+def _address_json(address: Address) -> Any:
+    if address.original == address and not address.name:
+        return str(address)
+    return [str(address), address.name, address.original]
+
+
+def _address(value: Any) -> Address:
+    known, name, original = (value, "", value) if isinstance(value, str) else value
+    # Not by its constructor, which would bring the address into its one form a second time.
+    address = str.__new__(Address, known)
+    address.name = name
+    address.original = original
+    return address
