@@ -1,62 +1,81 @@
-"""SPECS.md is true: each RFC cited in the code has a row, and each row that says yes names tests that exist."""
+"""SPECS.md is true: a row for each RFC that the code cites, modules that cite it, tests that exist."""
 
 import ast
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SPECS = ROOT / "SPECS.md"
-COLUMNS = ["RFC", "Title", "Status", "Modules", "Tests"]
-STATUSES = {"yes", "partly", "no", "later"}
-CITED = re.compile(r"\bRFCs? ?(\d{3,5})((?:(?:,| and| or) (?:RFC )?\d{4,5}\b(?!\.))*)")
+SPECS = (ROOT / "SPECS.md").read_text("utf-8")
+RFC_COLUMNS = ["RFC", "Title", "Status", "Modules", "Tests"]
+AIOSMTPD_COLUMNS = ["Dialogue", "aiosmtpd", "here", "Why"]
+STATUS = re.compile(r"(yes|no|part)(?:: .+)?")
+NOTHING = "-"
+CITED = re.compile(r"\bRFCs? (\d{3,5})\b((?:(?:,| and| or) (?:RFC )?\d{4,5}\b(?!\.))*)")
+CODE = re.compile(r"`([^`]+)`")
 
 
-def rows() -> list[dict[str, str]]:
-    if not SPECS.exists():
-        pytest.fail("SPECS.md is missing")
-    found = []
-    for line in SPECS.read_text("utf-8").splitlines():
+class Row(NamedTuple):
+    """One RFC."""
+
+    number: str
+    title: str
+    status: str
+    modules: list[str]
+    tests: list[str]
+
+
+def tables(columns: list[str]) -> list[list[list[str]]]:
+    """The tables with these columns: their rows' cells."""
+    found: list[list[list[str]]] = []
+    reading = False
+    for line in SPECS.splitlines():
         if not line.startswith("|"):
+            reading = False
             continue
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if cells == COLUMNS or set("".join(cells)) <= set("-: "):
-            continue
-        assert len(cells) == len(COLUMNS), line
-        found.append(dict(zip(COLUMNS, cells, strict=True)))
+        if cells == columns:
+            found.append([])
+            reading = True
+        elif reading and set("".join(cells)) != {"-"}:
+            assert len(cells) == len(columns), line
+            found[-1].append(cells)
     return found
 
 
-def cited() -> dict[str, str]:
-    """RFC number to a place that cites it."""
-    found: dict[str, str] = {}
-    for root in ("src", "pytest_plugin"):
-        for path in sorted((ROOT / root).rglob("*.py")):
-            for match in CITED.finditer(path.read_text("utf-8")):
-                for number in re.findall(r"\d{3,5}", match.group()):
-                    found.setdefault(number, str(path.relative_to(ROOT)))
-    return found
+def rows() -> list[Row]:
+    return [
+        Row(number, title, status, [] if modules == NOTHING else modules.split(), CODE.findall(tests))
+        for table in tables(RFC_COLUMNS)
+        for number, title, status, modules, tests in table
+    ]
 
 
-def number(row: dict[str, str]) -> str:
-    digits = re.search(r"\d+", row["RFC"])
-    assert digits is not None, row
-    return digits.group()
+def citations(text: str) -> list[str]:
+    return [number for match in CITED.finditer(text) for number in re.findall(r"\d{3,5}", match.group())]
+
+
+def sources() -> dict[str, set[str]]:
+    """Each module, as the table names it, with the RFCs that it cites."""
+    return {
+        path.relative_to(ROOT / root).as_posix(): set(citations(path.read_text("utf-8")))
+        for root in ("src/mailtrap", "pytest_plugin")
+        for path in (ROOT / root).rglob("*.py")
+    }
 
 
 def exists(test: str) -> bool:
-    """Whether ``tests/unit/test_x.py`` or ``tests/unit/test_x.py::test_y`` (or ``::TestZ::test_y``) is there."""
+    """Whether ``tests/unit/test_x.py``, ``....py::test_y`` or ``....py::TestZ::test_y`` is there."""
     path, *names = test.split("::")
     file = ROOT / path
-    if not names:
-        return file.is_file() or (file.is_dir() and any(file.rglob("test_*.py")))
-    if not file.is_file():
+    if not file.is_file() or not file.name.startswith("test_") or (names and not names[-1].lower().startswith("test")):
         return False
     body = ast.parse(file.read_text("utf-8")).body
     for name in names:
         for node in body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name.partition("[")[0]:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
                 body = node.body
                 break
         else:
@@ -64,38 +83,65 @@ def exists(test: str) -> bool:
     return True
 
 
-def test_the_table_is_well_formed() -> None:
+def test_the_tables_are_well_formed() -> None:
+    found = tables(RFC_COLUMNS)
+    assert len(found) == 6  # as many as there are groups
+    for table in found:
+        assert table
+        numbers = [int(cells[0]) for cells in table]
+        assert numbers == sorted(numbers)
     table = rows()
-    numbers = [number(row) for row in table]
-    assert len(numbers) == len(set(numbers)), "an RFC has two rows"
-    assert numbers == sorted(numbers, key=int)
-    assert {row["Status"] for row in table} <= STATUSES
-    assert all(row["Title"] for row in table)
+    assert len({row.number for row in table}) == len(table), "an RFC has two rows"
+    assert all(row.title for row in table)
+    assert [row for row in table if STATUS.fullmatch(row.status) is None] == []
+    assert [row for row in table if row.status == "part"] == [], "part says what is missing"
 
 
 def test_each_cited_rfc_has_a_row() -> None:
-    known = {number(row) for row in rows()}
-    assert {rfc: place for rfc, place in cited().items() if rfc not in known} == {}
+    known = {row.number for row in rows()}
+    cited = {rfc: module for module, cites in sources().items() for rfc in cites}
+    assert {rfc: module for rfc, module in cited.items() if rfc not in known} == {}
 
 
-def test_each_yes_names_tests_that_exist() -> None:
+def test_the_modules_named_cite_the_rfc() -> None:
+    """A folder ends with a slash, and stands for what is in it."""
+    cites = sources()
     wrong = []
     for row in rows():
-        tests = re.findall(r"tests/[^\s`,)]+", row["Tests"])
-        if row["Status"] == "yes" and not tests:
-            wrong.append(f"RFC {number(row)}: yes without a test")
-        wrong += [f"RFC {number(row)}: {test}" for test in tests if not exists(test)]
+        for module in row.modules:
+            inside = [name for name in cites if name == module or (module.endswith("/") and name.startswith(module))]
+            if not any(row.number in cites[name] for name in inside):
+                wrong.append(f"RFC {row.number}: {module}")
+        if row.status.startswith("no"):
+            wrong += [f"RFC {row.number} is cited by {name}" for name in cites if row.number in cites[name]]
+        elif not row.modules:
+            wrong.append(f"RFC {row.number}: no module")
     assert wrong == []
 
 
-def test_each_module_named_exists() -> None:
-    wrong = [
-        f"RFC {number(row)}: {module}"
-        for row in rows()
-        for module in re.findall(r"[\w/]+\.py\b|\w+(?:/\w+)*/(?=[\s`,)]|$)", row["Modules"])
-        if not (ROOT / "src/mailtrap" / module).exists() and not (ROOT / module).exists()
+def test_what_is_claimed_has_tests() -> None:
+    wrong = [f"RFC {row.number}" for row in rows() if row.status.startswith("no") == bool(row.tests)]
+    assert wrong == []
+
+
+def test_each_test_named_exists() -> None:
+    named = {text for text in CODE.findall(SPECS) if text.startswith("tests/")}
+    named.update(test for row in rows() for test in row.tests)
+    assert len(named) > 50
+    assert {test for test in named if not exists(test)} == set()
+
+
+def test_the_differences_from_aiosmtpd_are_those_of_the_differential_test() -> None:
+    tree = ast.parse((ROOT / "tests/unit/smtp/test_differential.py").read_text("utf-8"))
+    (found,) = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DIFFERENCES"
     ]
-    assert wrong == []
+    tested = {(dialogue, *codes[:2]) for (dialogue, _), codes in ast.literal_eval(found).items()}
+    (table,) = tables(AIOSMTPD_COLUMNS)
+    assert {tuple(cells[:3]) for cells in table} == tested
+    assert all(cells[3] for cells in table)
 
 
 @pytest.mark.parametrize(
@@ -106,16 +152,19 @@ def test_each_module_named_exists() -> None:
         ("(RFC 9051, 6.4.5; RFC 7162)", ["9051", "7162"]),
         ("RFC 821", ["821"]),
         ("RFC 1939, 3 and 9", ["1939"]),
+        ("RFC822.SIZE", []),
     ],
 )
 def test_how_citations_are_found(text: str, numbers: list[str]) -> None:
-    found = [n for match in CITED.finditer(text) for n in re.findall(r"\d{3,5}", match.group())]
-    assert found == numbers
+    assert citations(text) == numbers
 
 
 def test_how_tests_are_looked_up() -> None:
     here = "tests/packaging/test_specs.py"
     assert exists(here)
     assert exists(f"{here}::test_how_tests_are_looked_up")
+    assert exists("tests/contract/test_memory_store.py::TestMemoryStore")
     assert not exists(f"{here}::test_that_is_not_there")
+    assert not exists(f"{here}::citations")
     assert not exists("tests/packaging/no.py::test_x")
+    assert not exists("tests/packaging")
