@@ -74,8 +74,8 @@ def running(target: str, core: int) -> Iterator[tuple[int, int]]:
         )
         assert process.stdout is not None
         port = int(process.stdout.readline())
-    for thread in os.listdir(f"/proc/{process.pid}/task"):
-        os.sched_setaffinity(int(thread), {core})
+    for thread in Path(f"/proc/{process.pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
     try:
         yield port, process.pid
     finally:
@@ -130,9 +130,7 @@ def measure(target: str, case: Case, messages: int) -> Result:
         cpu, memory, begun = cpu_seconds(pid), resident(pid), time.perf_counter()
         load(port, case, messages, client_core)
         wall = time.perf_counter() - begun
-        return Result(
-            messages / wall, (cpu_seconds(pid) - cpu) * 1000 / messages, (resident(pid) - memory) / messages
-        )
+        return Result(messages / wall, (cpu_seconds(pid) - cpu) * 1000 / messages, (resident(pid) - memory) / messages)
 
 
 def available(wanted: list[str] | None) -> list[str]:
@@ -151,16 +149,16 @@ def available(wanted: list[str] | None) -> list[str]:
 def table(results: dict[tuple[str, str], Result], targets: list[str], cases: list[Case]) -> Iterator[str]:
     """Markdown: ours, and each peer as a ratio of CPU per message."""
     peers = [target for target in targets if target != "mailtrap"]
-    yield "| load | mailtrap msgs/s | CPU ms/msg | memory over raw, octets | " + " | ".join(
-        f"CPU of {peer} / ours" for peer in peers
-    ) + " |"
+    yield (
+        "| load | mailtrap msgs/s | CPU ms/msg | memory over raw, octets | "
+        + " | ".join(f"CPU of {peer} / ours" for peer in peers)
+        + " |"
+    )
     yield "|---" * (4 + len(peers)) + "|"
     for case in cases:
         ours = results["mailtrap", case.name]
         ratios = " | ".join(f"{results[peer, case.name].cpu / ours.cpu:.2f}" for peer in peers)
-        yield (
-            f"| {case.name} | {ours.rate:,.0f} | {ours.cpu:.3f} | {ours.memory - case.size:,.0f} | {ratios} |"
-        )
+        yield (f"| {case.name} | {ours.rate:,.0f} | {ours.cpu:.3f} | {ours.memory - case.size:,.0f} | {ratios} |")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """The servers of a benchmark, each in a process of its own: prints its port, then holds every message.
 
-    python benchmarks/targets.py mailtrap|aiosmtpd|smtpdfix
+python benchmarks/targets.py mailtrap|aiosmtpd|smtpdfix
 """
 
 import signal
@@ -26,7 +26,7 @@ def aiosmtpd() -> int:
         def __init__(self) -> None:
             self.kept: list[tuple[str, list[str], bytes]] = []
 
-        async def handle_DATA(self, server, session, envelope):  # noqa: ANN001, ANN201, ARG002, N802
+        async def handle_DATA(self, server, session, envelope):  # noqa: ARG002, N802
             self.kept.append((envelope.mail_from, envelope.rcpt_tos, envelope.original_content))
             return "250 OK"
 

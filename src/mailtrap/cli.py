@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -61,9 +62,7 @@ def _written(value: Any) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def resolve(
-    flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None
-) -> dict[str, tuple[Any, str]]:
+def resolve(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> dict[str, tuple[Any, str]]:
     """Every setting with where it came from.
 
     Args:
@@ -110,8 +109,8 @@ def _read(file: Path) -> dict[str, Any]:
     help="write where each listener is, as JSON, once all are bound",
 )  # fmt: skip
 @click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", envvar=f"{PREFIX}LOG_FORMAT", show_default=True,
-    help="of the log on standard error",
+    "--log-format", type=click.Choice(["text", "json"]), default="text", envvar=f"{PREFIX}LOG_FORMAT",
+    show_default=True, help="of the log on standard error",
 )  # fmt: skip
 def serve(config_file: Path | None, ports_file: Path | None, log_format: str, **flags: Any) -> None:
     """Serve until SIGTERM or Ctrl-C."""
@@ -179,9 +178,7 @@ def healthcheck(url: str | None, timeout: float) -> None:
 @click.option("--from", "mail_from", default="sender@example.com", show_default=True)
 @click.option("--subject", default=None, help="without it the mail is read from standard input, headers and all")
 @click.option("--text", default="Sent by mailtrap send.", show_default=True)
-def send(
-    recipients: Sequence[str], host: str, port: int, mail_from: str, subject: str | None, text: str
-) -> None:
+def send(recipients: Sequence[str], host: str, port: int, mail_from: str, subject: str | None, text: str) -> None:
     """Send a mail to RECIPIENTS over SMTP."""
     import smtplib
     from email.message import EmailMessage
@@ -207,16 +204,14 @@ def send(
     click.echo("sent")
 
 
-class _speaking:  # noqa: N801  reads as a statement
+@contextmanager
+def _speaking() -> Iterator[None]:
     """Our own errors are one line on standard error and exit code 2, not a traceback."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, MailtrapError):
-            click.echo(f"mailtrap: {error}", err=True)
-            sys.exit(2)
+    try:
+        yield
+    except MailtrapError as error:
+        click.echo(f"mailtrap: {error}", err=True)
+        sys.exit(2)
 
 
 class _Log:

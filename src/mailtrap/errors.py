@@ -1,22 +1,22 @@
 """Every exception that mailtrap raises on purpose.
 
-    MailtrapError
-    ├── ConfigError (ValueError)          a setting that does not exist or does not fit
-    ├── PortInUse (OSError)               a listener's port is taken; names both
-    ├── ServerError                       an error inside the server, raised in the test that caused it
-    ├── HookTimeout                       a before_ hook took longer than the setting hook_timeout
-    ├── ServerRestarted                   a mark of another life of the store
-    ├── StoreError                        the store could not do it
-    │   ├── NoSuchAccount
-    │   ├── NoSuchMailbox
-    │   ├── MailboxExists
-    │   ├── NotAllowed                    for instance putting mail into the account ``all``
-    │   └── OverQuota
-    ├── WaitCancelled                     a wait was ended from another thread
-    ├── BlockingWait (RuntimeError)       a wait that would block an event loop; names async_mailserver
-    ├── MessageNotFound (AssertionError)
-    ├── AmbiguousMessage (AssertionError)
-    └── UnexpectedMessage (AssertionError)
+MailtrapError
+├── ConfigError (ValueError)          a setting that does not exist or does not fit
+├── PortInUse (OSError)               a listener's port is taken; names both
+├── ServerError                       an error inside the server, raised in the test that caused it
+├── HookTimeout                       a before_ hook took longer than the setting hook_timeout
+├── ServerRestarted                   a mark of another life of the store
+├── StoreError                        the store could not do it
+│   ├── NoSuchAccount
+│   ├── NoSuchMailbox
+│   ├── MailboxExists
+│   ├── NotAllowed                    for instance putting mail into the account ``all``
+│   └── OverQuota
+├── WaitCancelled                     a wait was ended from another thread
+├── BlockingWait (RuntimeError)       a wait that would block an event loop; names async_mailserver
+├── MessageNotFound (AssertionError)
+├── AmbiguousMessage (AssertionError)
+└── UnexpectedMessage (AssertionError)
 """
 
 

@@ -231,9 +231,7 @@ class RuleBook:
         """Set ``active`` anew. Called with the lock held."""
         self.active = any(rule.actions for rule in self._rules)
 
-    def matching(
-        self, scope: Scope, listener: str, stage: str, verb: str, facts: Mapping[str, Any]
-    ) -> list[Rule]:
+    def matching(self, scope: Scope, listener: str, stage: str, verb: str, facts: Mapping[str, Any]) -> list[Rule]:
         """The rules that act on this command, in the order they were made; each is counted."""
         with self.lock:
             return [

@@ -82,9 +82,7 @@ class Mailbox:
         __tracebackhide__ = True
         return self._server._waits.copy(self, timeout, criteria)
 
-    def append(
-        self, mail: MailLike, *, flags: Iterable[str] = (), internal_date: datetime | None = None
-    ) -> Copy:
+    def append(self, mail: MailLike, *, flags: Iterable[str] = (), internal_date: datetime | None = None) -> Copy:
         """Put a mail in, as an APPEND would.
 
         Args:

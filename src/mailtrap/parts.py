@@ -172,9 +172,7 @@ class Parts:
             return lambda: Edge(hub, make, tls, handler=handler, hostname=self.boot.hostname)
         return lambda: Driver(hub, make, tls)
 
-    def _machine_maker(
-        self, listener: str, protocol: ProtocolName, implicit: bool
-    ) -> Callable[..., Machine]:
+    def _machine_maker(self, listener: str, protocol: ProtocolName, implicit: bool) -> Callable[..., Machine]:
         services = self.services
         if protocol in ("smtp", "lmtp"):
             flavour: Flavour = "submission" if listener == "submission" else "lmtp" if listener == "lmtp" else "smtp"
@@ -185,10 +183,12 @@ class Parts:
 
             return smtp
         if protocol == "pop3":
+
             def pop3(peer: tuple[str, int]) -> Machine:
                 return POP3Session(*self._record(protocol, peer, listener), services, implicit_tls=implicit)
 
             return pop3
+
         def imap(peer: tuple[str, int]) -> Machine:
             return IMAPSession(*self._record(protocol, peer, listener), services, implicit_tls=implicit)
 

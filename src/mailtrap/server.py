@@ -291,9 +291,7 @@ class MailServer:
         __tracebackhide__ = True
         return self._waits.several(at_least, exactly, settle, timeout, criteria)
 
-    def expect_message(
-        self, *, timeout: float | None = None, **criteria: Any
-    ) -> AbstractContextManager[Expected]:
+    def expect_message(self, *, timeout: float | None = None, **criteria: Any) -> AbstractContextManager[Expected]:
         """Wait, after the block, for the one message that it made come: ``with ... as info`` gives ``info.value``."""
         __tracebackhide__ = True
         return self._waits.expected(timeout, criteria)
@@ -496,9 +494,7 @@ class MailServer:
             found.update((row.uid, row.flags) for row in self._parts.store.copies(box.id, uids))
         return found
 
-    def set_record_flags(
-        self, messages: Iterable[Message], flags: Iterable[str], mode: FlagMode = "add"
-    ) -> None:
+    def set_record_flags(self, messages: Iterable[Message], flags: Iterable[str], mode: FlagMode = "add") -> None:
         """Change read state (``"\\Seen"``) or tags of messages of whatever scopes, in the record of each."""
         names = list(flags)
         for box, uids in self._records(messages):

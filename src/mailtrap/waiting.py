@@ -173,7 +173,7 @@ class Waits:
         found = self.until(enough, timeout, lambda limit: self._missing(criteria, limit, watch(), wanted))
         while settle > 0:
             before = len(found)
-            self._quiet(settle, lambda: len(watch()) > before)
+            self._quiet(settle, lambda before=before: len(watch()) > before)
             found = enough() or found
             if len(found) == before:
                 break
@@ -214,7 +214,7 @@ class Waits:
             window = min(for_, max(0.0, deadline - clock.monotonic()))
             if window < for_:
                 raise UnexpectedMessage(f"it was not quiet for {for_:g} s within {limit:g} s: mail keeps coming")
-            self._quiet(window, lambda: self._source.mark().seq != seq)
+            self._quiet(window, lambda seq=seq: self._source.mark().seq != seq)
             now = self._source.mark().seq
             if now == seq and not self._source.open_transactions():
                 return
@@ -294,18 +294,14 @@ class Waits:
     def _first(self, timeout: float | None, criteria: Mapping[str, Any]) -> "list[Message]":
         __tracebackhide__ = True
         watch = self._watch(criteria)
-        return self.until(
-            lambda: watch() or None, timeout, lambda limit: self._missing(criteria, limit, watch(), 1)
-        )
+        return self.until(lambda: watch() or None, timeout, lambda limit: self._missing(criteria, limit, watch(), 1))
 
     def _missing(
         self, criteria: Mapping[str, Any], limit: float, found: "list[Message]", wanted: int
     ) -> MessageNotFound:
         return MessageNotFound(not_found(criteria, limit, self._source.situation(), found, wanted))
 
-    def until(
-        self, probe: Callable[[], _T | None], timeout: float | None, error: Callable[[float], Exception]
-    ) -> _T:
+    def until(self, probe: Callable[[], _T | None], timeout: float | None, error: Callable[[float], Exception]) -> _T:
         """Look, sleep until the bell rings, look again; ``error(seconds)`` is raised when the time is over."""
         __tracebackhide__ = True
         limit = self._source.default_timeout() if timeout is None else timeout

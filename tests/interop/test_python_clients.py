@@ -31,7 +31,7 @@ def test_smtplib_sends_what_poplib_fetches_and_removes(served, address):
     pop.pass_("any")
     count, octets = pop.stat()
     assert count == 2
-    _, lines, size = pop.retr(1)
+    _, lines, _ = pop.retr(1)
     assert b"Subject: one" in lines
     assert lines[-4:] == [b"Hi Bob", b".", b"..", b"bye"]
     assert octets == sum(int(entry.split()[1]) for entry in pop.list()[1])
@@ -76,7 +76,7 @@ def test_imaplib_reads_files_and_expunges(served, address):
         assert imap.store("1", "+FLAGS", r"(\Deleted)")[0] == "OK"
         assert imap.expunge()[1] == [b"1"]
         assert imap.append("Archive", r"(\Seen)", None, mail(address, "second").as_bytes())[0] == "OK"
-        assert imap.status("Archive", "(MESSAGES UNSEEN)")[1] == [b'Archive (MESSAGES 2 UNSEEN 1)'] or imap.status(
+        assert imap.status("Archive", "(MESSAGES UNSEEN)")[1] == [b"Archive (MESSAGES 2 UNSEEN 1)"] or imap.status(
             "Archive", "(MESSAGES UNSEEN)"
         )[1] == [b'"Archive" (MESSAGES 2 UNSEEN 1)']
         assert imap.select("Archive")[1] == [b"2"]

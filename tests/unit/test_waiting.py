@@ -132,7 +132,7 @@ def test_expect_message_looks_at_what_the_block_made_come(server):
 
 def test_an_exception_in_the_block_is_not_waited_over(server):
     with pytest.raises(ZeroDivisionError), server.expect_message():
-        1 / 0
+        raise ZeroDivisionError
 
 
 def test_no_message(server):
@@ -171,7 +171,7 @@ def test_a_transaction_that_never_ends_is_said(server):
     session.begin_transaction()
     server._parts.sessions.append(session)
     server.configure(timeout=0.01)
-    with pytest.raises(UnexpectedMessage, match="still open after 0.01 s"):
+    with pytest.raises(UnexpectedMessage, match=r"still open after 0\.01 s"):
         server.assert_no_message()
 
 

@@ -232,9 +232,7 @@ def test_append_is_all_or_nothing():
     messages = [Appended(RAW, frozenset({"\\Seen"}), 0.0), Appended(RAW)]
 
     def append(mailbox):
-        return wait(
-            lambda done: world.intake.append(world.session, world.scopes.root, key, mailbox, messages, done)
-        )
+        return wait(lambda done: world.intake.append(world.session, world.scopes.root, key, mailbox, messages, done))
 
     with pytest.raises(NoSuchMailbox):
         append("Missing")
@@ -247,11 +245,7 @@ def test_a_plugin_may_refuse_an_append():
     world = World(Plugin(Refuse(text="No drafts")))
     key = world.directory.open_account(world.scopes.root, Address("bob@x"))
     with pytest.raises(StoreError, match="No drafts"):
-        wait(
-            lambda done: world.intake.append(
-                world.session, world.scopes.root, key, "INBOX", [Appended(RAW)], done
-            )
-        )
+        wait(lambda done: world.intake.append(world.session, world.scopes.root, key, "INBOX", [Appended(RAW)], done))
     assert [refusal.stage for refusal in world.scopes.root.refused] == ["APPEND"]
     assert world.store.head() == 0
 
