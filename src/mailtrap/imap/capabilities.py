@@ -75,6 +75,8 @@ TABLE: Final = (
     Capability("ESEARCH", "RFC 4731"),
     Capability("SEARCHRES", "RFC 5182", needs="ESEARCH"),
     Capability("WITHIN", "RFC 5032"),
+    Capability("CONDSTORE", "RFC 7162"),
+    Capability("QRESYNC", "RFC 7162", needs="CONDSTORE"),
 )  # fmt: skip
 
 BY_NAME: Final = {capability.name.upper(): capability for capability in TABLE}

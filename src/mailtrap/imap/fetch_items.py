@@ -88,6 +88,7 @@ _PLAIN: Final[dict[str, tuple[bytes, Column, str]]] = {
         b"%b", lambda part: map(responses.date_time, [row.internal_date for row in part.rows]), "",
     ),
     "RFC822.SIZE": (b"%d", _of_row("size"), ""),
+    "MODSEQ": (b"(%d)", _of_row("modseq"), ""),  # RFC 7162, 3.1.4
     "ENVELOPE": (b"%b", _of_facts("envelope"), "envelope"),
     "BODY": (b"%b", _of_facts("body"), "body"),
     "BODYSTRUCTURE": (b"%b", _of_facts("bodystructure"), "bodystructure"),
@@ -174,20 +175,33 @@ def _root(facts: Facts) -> Part:
 # ---------------------------------------------------------------- reading
 
 
-def read_items(scanner: Scanner) -> list[Item]:
-    """RFC 3501, 9: what follows the set in FETCH; each item once, in the order given."""
+def read_items(scanner: Scanner, *, modseq: bool = True) -> list[Item]:
+    """RFC 3501, 9: what follows the set in FETCH; each item once, in the order given.
+
+    Args:
+        modseq: whether there is an item MODSEQ.
+    """
+    start = scanner.position
+    items = _read_items(scanner)
+    if not modseq and any(item.name == "MODSEQ" for item in items):
+        raise SyntaxFault("MODSEQ is no FETCH item here", start)
+    return items
+
+
+def _read_items(scanner: Scanner) -> list[Item]:
     if scanner.at(b"("):
         items = scanner.items(lambda: _read_item(scanner))
     else:
         macro = MACROS.get(scanner.peek_word())
         if macro is not None:
             scanner.word()
-            return [_plain(name) for name in macro]
+            return [plain(name) for name in macro]
         items = [_read_item(scanner)]
     return list(dict.fromkeys(items))
 
 
-def _plain(name: str) -> Item:
+def plain(name: str) -> Item:
+    """An item without a section."""
     return Item(name, name.encode("ascii"))
 
 
@@ -197,7 +211,7 @@ def _read_item(scanner: Scanner) -> Item:
     if name in ("BODY", "BODY.PEEK") and scanner.take(b"["):
         return _read_section(scanner, peek=name == "BODY.PEEK")
     if name in _PLAIN:
-        return _plain(name)
+        return plain(name)
     if name in _RFC822:
         return _RFC822[name]
     raise SyntaxFault(f"{name} is no FETCH item", start)

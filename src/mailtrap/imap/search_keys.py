@@ -42,7 +42,7 @@ _NUMBERS: Final[dict[str, Callable[[int], Tree]]] = {
 }  # fmt: skip
 _WITHIN: Final = ("OLDER", "YOUNGER")
 _WITH_ARGUMENT: Final = frozenset(
-    {"NOT", "UID", "KEYWORD", "UNKEYWORD", "HEADER", "BODY", "TEXT", *_DAYS, *_NUMBERS, *_FIELDS}
+    {"NOT", "UID", "KEYWORD", "UNKEYWORD", "HEADER", "BODY", "TEXT", "MODSEQ", *_DAYS, *_NUMBERS, *_FIELDS}
 )
 
 
@@ -52,15 +52,18 @@ class Reader:
 
     Attributes:
         charset: of strings; None where none was named.
+        condstore: whether MODSEQ is there (RFC 7162).
         within: whether OLDER and YOUNGER are there (RFC 5032).
-        numbered: whether sequence numbers were used; known when all was read.
+        numbered, modseq: whether sequence numbers, and MODSEQ, were used; known when all was read.
     """
 
     scanner: Scanner
     view: View
     charset: str | None = None
     within: bool = True
+    condstore: bool = True
     numbered: bool = False
+    modseq: bool = False
     _depth: int = 0
 
     def keys(self) -> Tree:
@@ -97,7 +100,11 @@ class Reader:
             return self._recent(word)
         if word == "OR":
             return self._either()
-        if word not in _WITH_ARGUMENT or (word in _WITHIN and not self.within):
+        if (
+            word not in _WITH_ARGUMENT
+            or (word in _WITHIN and not self.within)
+            or (word == "MODSEQ" and not self.condstore)
+        ):
             raise SyntaxFault(f"{word} is no search key", start)
         scanner.space()
         return self._with_argument(word)
@@ -120,7 +127,22 @@ class Reader:
             name = scanner.astring("the name of a header field").decode("ascii", "replace")
             scanner.space()
             return search.HeaderContains(name, self._text())
+        if word == "MODSEQ":
+            return self._modseq()
         return self._contains(search.Body if word == "BODY" else search.Text)
+
+    def _modseq(self) -> Tree:
+        """RFC 7162, 3.1.5. The MODSEQ is the copy's, whatever entry is named."""
+        scanner = self.scanner
+        if scanner.at(b'"'):
+            scanner.string()
+            scanner.space()
+            start = scanner.position
+            if scanner.word("shared, priv or all") not in ("SHARED", "PRIV", "ALL"):
+                raise SyntaxFault("Expected shared, priv or all", start)
+            scanner.space()
+        self.modseq = True
+        return search.ModSeq(scanner.number(63))
 
     def _either(self) -> Tree:
         """OR. One in the other's second place is the same as one with three, so a chain of them is not deep."""

@@ -88,6 +88,25 @@ def contains(wanted: SequenceSet, number: int, last: int) -> bool:
     return False
 
 
+def gaps(wanted: SequenceSet, known: Sequence[int], last: int) -> list[tuple[int, int]]:
+    """The ranges of a set, up to ``last``, in which none of the known numbers (ascending) is."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted((min(low, last), min(high, last)) for low, high in wanted):
+        start = max(low, found[-1][1] + 1 if found else 1)
+        for number in known[bisect_left(known, start) : bisect_right(known, high)]:
+            if start < number:
+                found.append((start, number - 1))
+            start = number + 1
+        if start <= high:
+            found.append((start, high))
+    return found
+
+
+def encode_ranges(ranges: Iterable[tuple[int, int]]) -> bytes:
+    """Ranges as a set."""
+    return b",".join(b"%d" % low if low == high else b"%d:%d" % (low, high) for low, high in ranges)
+
+
 def encode(numbers: Iterable[int]) -> bytes:
     """Numbers in their order as a set: neighbours that rise by one as a range, nothing sorted.
 

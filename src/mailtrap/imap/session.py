@@ -22,7 +22,7 @@ from ..wire.lines import InputEnded, LineTooLong
 from ..wire.lines import read_line as read_line_of
 from ..wire.machine import Machine, Steps
 from ..wire.steps import NEED_DATA, Call, Close, Step
-from . import capabilities, responses
+from . import capabilities, responses, sequence
 from .collect import Announced, Collector, Command, Dropped, Overflow
 from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, Gate, Spec
 from .commands import COMMANDS
@@ -112,6 +112,23 @@ class IMAPSession(Machine):
         if capability.needs and not self.offers(capability.needs):
             return False
         return capability.when is None or capability.when(self)
+
+    @property
+    def condstore(self) -> bool:
+        """Whether the client has enabled CONDSTORE, by whatever command (RFC 7162, 3.1)."""
+        return "CONDSTORE" in self.enabled
+
+    def enable_condstore(self) -> bytes:
+        """The client used CONDSTORE. At the first time with a mailbox selected there is something to say."""
+        if self.condstore:
+            return b""
+        self.enabled.add("CONDSTORE")
+        return b"" if self.view is None else b"* OK [HIGHESTMODSEQ %d] The highest\r\n" % self.view.told
+
+    def told_of(self, mailbox: int) -> int | None:
+        """Up to which MODSEQ the client was told, where that mailbox is selected and something is withheld."""
+        view = self.view
+        return view.told if view is not None and view.mailbox.id == mailbox and view.withheld else None
 
     def writable(self) -> View:
         """The selected mailbox, to change it.
@@ -458,7 +475,10 @@ class IMAPSession(Machine):
             raise Goodbye("The selected mailbox has a new UIDVALIDITY", "UNAVAILABLE")
         expunges = expunges and (explicit or not _NUMBERED.search(self.buffer))
         news = view.apply(changes, expunges=expunges, current=current)
-        lines = [b"* %d EXPUNGE\r\n" % number for number in news.expunged]
+        if news.vanished and "QRESYNC" in self.enabled:
+            lines = [b"* VANISHED %b\r\n" % sequence.encode(news.vanished)]  # RFC 7162, 3.2.10.2
+        else:
+            lines = [b"* %d EXPUNGE\r\n" % number for number in news.expunged]
         if news.exists is not None:
             if recent_from is not None:
                 view.add_recent(max(recent_from, news.arrived[0]), news.arrived[-1])
@@ -466,7 +486,8 @@ class IMAPSession(Machine):
         lines.append(self.new_keywords(changes.changed))
         if news.changed:
             lines += [
-                b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (number, copy.uid, self.flags_of(copy))
+                b"* %d FETCH (UID %d FLAGS (%b)%b)\r\n"
+                % (number, copy.uid, self.flags_of(copy), b" MODSEQ (%d)" % copy.modseq if self.condstore else b"")
                 for number, copy in news.changed
             ]
         output = b"".join(lines)

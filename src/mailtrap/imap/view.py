@@ -29,12 +29,14 @@ class News:
 
     Attributes:
         expunged: sequence numbers, each as it is when the ones before it were told.
+        vanished: the same as UIDs, ascending.
         exists: the number of messages now; None where no message came.
         arrived: UIDs of the messages that came, ascending.
         changed: sequence number and copy of messages with other flags.
     """
 
     expunged: Sequence[int]
+    vanished: Sequence[int]
     exists: int | None
     arrived: Sequence[int]
     changed: Sequence[tuple[int, CopyRow]]
@@ -49,16 +51,17 @@ class View:
         uids: of the messages, in the order of their numbers.
         modseq: everything up to here is known: told, or waiting in the view.
         keywords: names of keywords that the client was told of.
+        told: everything up to here was told: below ``modseq`` where something is withheld (RFC 7162, 6).
         saved: UIDs that ``$`` stands for (RFC 5182).
     """
 
-    __slots__ = ("_gone", "_noted", "_recent", "keywords", "mailbox", "modseq", "read_only", "saved", "uids")
+    __slots__ = ("_gone", "_noted", "_recent", "keywords", "mailbox", "modseq", "read_only", "saved", "told", "uids")
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool, keywords: Iterable[str] = ()) -> None:
         self.mailbox: MailboxRow = snapshot.mailbox
         self.read_only = read_only
         self.uids: Sequence[int] = snapshot.uids
-        self.modseq = snapshot.mailbox.highestmodseq
+        self.modseq = self.told = snapshot.mailbox.highestmodseq
         self.keywords = set(keywords)
         self.saved: Sequence[int] = ()
         self._gone: set[int] = set()  # in uids, but expunged
@@ -166,6 +169,7 @@ class View:
         last = known[-1] if known else 0
         arrived = [copy.uid for copy in changes.changed if copy.uid > last]
         self._gone.update(self._vanished(changes, current))
+        vanished = sorted(self._gone) if expunges else []
         expunged = self._expunge() if expunges else _NOTHING
         if arrived:
             self.uids = [*self.uids, *arrived]
@@ -186,7 +190,9 @@ class View:
                 changed.append((number, copy))
         self._noted.clear()
         self.modseq = max(self.modseq, changes.highestmodseq)
-        return News(expunged, len(self.uids) if arrived else None, arrived, changed)
+        if not self._gone:
+            self.told = self.modseq
+        return News(expunged, vanished, len(self.uids) if arrived else None, arrived, changed)
 
     def _vanished(self, changes: Changes, current: Snapshot | None) -> Collection[int]:
         if changes.complete:

@@ -32,6 +32,8 @@ PROOFS: dict[str, Callable[[Client], bool]] = {
     "MULTIAPPEND": lambda c: b"x OK" in c.send(b"x APPEND INBOX {1+}\r\nx {1+}\r\ny\r\n"),
     "ESEARCH": lambda c: b"COUNT 1" in c.ok("SEARCH RETURN (COUNT) ALL"),
     "SEARCHRES": lambda c: bool(c.ok("SEARCH RETURN (SAVE) ALL")) and b"* 1 FETCH" in c.ok("FETCH $ UID"),
+    "CONDSTORE": lambda c: b"* 1 FETCH (MODSEQ (" in c.ok("FETCH 1 MODSEQ"),
+    "QRESYNC": lambda c: b"* VANISHED 1\r\n" in c.ok("ENABLE QRESYNC") + c.ok("UID MOVE 1 INBOX"),
     "WITHIN": lambda c: c.ok("SEARCH OLDER 1000") == b"* SEARCH\r\n",
 }  # fmt: skip
 

@@ -16,7 +16,8 @@ class TestSelect:
             b"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] "
             b"Flags and new keywords are kept\r\n"
             b"* 0 EXISTS\r\n* 0 RECENT\r\n"
-            b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT 1] The next UID\r\n" % row.uidvalidity
+            b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT 1] The next UID\r\n"
+            b"* OK [HIGHESTMODSEQ %d] The highest\r\n" % (row.uidvalidity, row.highestmodseq)
         )
 
     def test_counts_and_codes(self, world):

@@ -59,4 +59,7 @@ def _carry(session: "IMAPSession", scanner: Scanner, *, uid: bool, move: bool) -
     if not move:
         return Reply("OK", f"{verb} completed", code)
     yield Reply("OK", "Moved", code).line()
-    return None
+    if not session.condstore:
+        return None
+    yield from session.tell(expunges=True, explicit=True)
+    return Reply("OK", f"{verb} completed", f"HIGHESTMODSEQ {view.told}")  # RFC 7162, 3.2.7; RFC 6851, 4.4

@@ -7,13 +7,15 @@ from ... import clock
 from ...errors import StoreError
 from ...message.facts import Facts, compute
 from ...message.structure import served
-from ...store.base import CopyRow, Store
+from ...store.base import Changes, CopyRow, Store
 from ...wire.steps import Call, Pause, Step
-from .. import responses
+from .. import responses, sequence
 from ..command import WITH_MAILBOX, Handled, command
-from ..fetch_items import Item, Plan, Slice, read_items
+from ..fetch_items import Item, Plan, Slice, plain, read_items
 from ..responses import Refusal, Reply
-from ..tokens import Scanner
+from ..sequence import SequenceSet
+from ..tokens import Scanner, SyntaxFault
+from ..view import View
 
 if TYPE_CHECKING:
     from ..session import IMAPSession
@@ -27,8 +29,9 @@ _OCTETS: Final = 65_536  # of messages that are held at once; a larger one is he
 _QUICK: Final = 0.002  # seconds: a slice below it may grow
 _LONG: Final = 0.004  # seconds of work after which others may run
 
-_FLAGS: Final = Item("FLAGS", b"FLAGS")
-_UID: Final = Item("UID", b"UID")
+_FLAGS: Final = plain("FLAGS")
+_UID: Final = plain("UID")
+_MODSEQ: Final = plain("MODSEQ")
 
 
 @command("FETCH", WITH_MAILBOX, has_uid=True, numbered=True, quiet=True)
@@ -36,15 +39,70 @@ def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 3501, 6.4.5. ``UID FETCH`` always has the UID in its answers (6.4.8)."""
     wanted = scanner.sequence_set()
     scanner.space()
-    items = read_items(scanner)
+    condstore = session.offers("CONDSTORE")
+    items = read_items(scanner, modseq=condstore)
+    since, vanished = _read_modifiers(session, scanner, uid=uid) if condstore and not scanner.ended else (None, False)
     scanner.end()
     if uid and _UID not in items:
         items.insert(0, _UID)
+    if since is not None and _MODSEQ not in items:
+        items.append(_MODSEQ)  # RFC 7162, 3.1.4.1
     uids = session.selected.find(wanted, uid=uid)
+    if _MODSEQ in items and (enabled := session.enable_condstore()):
+        yield enabled
+    if since is not None:
+        uids = yield from _changed(session, wanted, uids, since, vanished=vanished)
     told = yield from _tell(session, items, uids)
     if told < len(uids) and not uid:
         raise Refusal(EXPUNGED_MEANWHILE, "EXPUNGEISSUED")  # RFC 2180, 4.1; RFC 5530, 3
     return Reply("OK", f"{'UID ' if uid else ''}FETCH completed")
+
+
+def _read_modifiers(session: "IMAPSession", scanner: Scanner, *, uid: bool) -> tuple[int | None, bool]:
+    """RFC 7162, 3.1.4.1 and 3.2.6: CHANGEDSINCE, and whether VANISHED is asked for."""
+    since: int | None = None
+    vanished = False
+
+    def modifier() -> None:
+        nonlocal since, vanished
+        start = scanner.position
+        word = scanner.word("CHANGEDSINCE or VANISHED")
+        if word == "CHANGEDSINCE":
+            scanner.space()
+            since = scanner.number(63)
+        elif word == "VANISHED":
+            vanished = True
+        else:
+            raise SyntaxFault(f"{word} is no FETCH modifier", start)
+
+    scanner.space()
+    scanner.items(modifier)
+    if vanished and not (uid and since is not None and "QRESYNC" in session.enabled):
+        raise Refusal("VANISHED goes with UID FETCH, CHANGEDSINCE and ENABLE QRESYNC", "CLIENTBUG", "BAD")
+    return since, vanished
+
+
+def _changed(
+    session: "IMAPSession", wanted: SequenceSet, uids: Sequence[int], since: int, *, vanished: bool
+) -> Generator[Step, Any, Sequence[int]]:
+    """Those of the UIDs that changed after a MODSEQ; what vanished since is told."""
+    view = session.selected
+    changes = yield Call(session.services.store.changes, view.mailbox.id, since)
+    if vanished and (line := vanished_earlier(view, changes, wanted)):
+        yield line
+    asked = set(uids)
+    return [copy.uid for copy in changes.changed if copy.uid in asked]
+
+
+def vanished_earlier(view: View, changes: Changes, wanted: SequenceSet) -> bytes:
+    """VANISHED (EARLIER) for the UIDs of a set (RFC 7162, 3.2.10.1): none that the client still has a number for."""
+    last = max(view.mailbox.uidnext - 1, view.uids[-1] if view.uids else 0)
+    if changes.complete:
+        gone = [uid for uid in changes.vanished if sequence.contains(wanted, uid, last) and not view.number(uid)]
+        return b"* VANISHED (EARLIER) %b\r\n" % sequence.encode(gone) if gone else b""
+    # It is forgotten what vanished when: all that is not there did (RFC 7162, 3.2.5.1)
+    gaps = sequence.gaps(wanted, view.uids, last)
+    return b"* VANISHED (EARLIER) %b\r\n" % sequence.encode_ranges(gaps) if gaps else b""
 
 
 def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) -> Generator[Step, Any, int]:
@@ -52,7 +110,7 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
     view, store = session.selected, session.services.store
     plan = Plan(items)
     sets_seen = plan.sets_seen and not view.read_only
-    with_flags = plan if plan.has_flags or not sets_seen else Plan(_with_flags(items))
+    with_flags = Plan(_with_flags(items, session.condstore)) if sets_seen else plan
     flags = flag_column(session)
     size = _BODIES if plan.needs_bytes else _FEW if plan.kinds else _ROWS
     told = position = 0
@@ -91,10 +149,11 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
     return told
 
 
-def _with_flags(items: Sequence[Item]) -> list[Item]:
+def _with_flags(items: Sequence[Item], modseq: bool) -> list[Item]:
     """The items with FLAGS, before the first that brings octets: naive clients read to the end of these."""
     first = next(index for index, item in enumerate(items) if item.section is not None)
-    return [*items[:first], _FLAGS, *items[first:]]
+    more = [item for item in (_FLAGS, _MODSEQ) if item not in items and (item is _FLAGS or modseq)]
+    return [*items[:first], *more, *items[first:]]
 
 
 def breathe(since: float) -> Generator[Step, Any, float]:
@@ -209,9 +268,16 @@ def flag_column(session: "IMAPSession") -> Callable[[Sequence[CopyRow]], Iterabl
     return column
 
 
-def flag_plan(session: "IMAPSession", *, uid: bool) -> Callable[[Sequence[int], Sequence[CopyRow]], bytes]:
-    """What STORE answers with for a slice of copies."""
-    plan = Plan([_UID, _FLAGS] if uid else [_FLAGS])
+def flag_plan(
+    session: "IMAPSession", *, uid: bool, silent: bool = False
+) -> Callable[[Sequence[int], Sequence[CopyRow]], bytes]:
+    """What STORE answers with for a slice of copies. Once CONDSTORE is enabled: with MODSEQ (RFC 7162, 3.1.3)."""
+    items = [_UID] if uid or "QRESYNC" in session.enabled else []
+    if not silent:
+        items.append(_FLAGS)
+    if session.condstore:
+        items.append(_MODSEQ)
+    plan = Plan(items)
     flags = flag_column(session)
     return lambda numbers, rows: plan(Slice(numbers, rows, (), (), flags))
 

@@ -102,7 +102,7 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
         lines.append(_line(session, asked, entry))
         if asked.status and entry.row is not None and entry.row.selectable:
             try:
-                line = yield Call(status_line, store, entry.row.id, asked.status)
+                line = yield Call(status_line, store, entry.row.id, asked.status, session.told_of(entry.row.id))
             except NoSuchMailbox:
                 continue  # it was deleted meanwhile: RFC 5819, 2: without STATUS
             lines.append(line)

@@ -17,7 +17,9 @@ SPECIAL_USES: Final = {
     use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash", "\\All", "\\Flagged")
 }
 _REAL_USES: Final = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
-STATUS_ITEMS: Final = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE")
+STATUS_ITEMS: Final = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "HIGHESTMODSEQ")
+
+_NEEDED: Final = {"SIZE": "STATUS=SIZE", "HIGHESTMODSEQ": "CONDSTORE"}
 
 
 def _of_record(session: "IMAPSession") -> None:
@@ -131,7 +133,9 @@ def status(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     row = yield from find(session, name)
     if not row.selectable:
         raise Refusal("The mailbox cannot be selected: it only has children", "NONEXISTENT")
-    line = yield Call(status_line, session.services.store, row.id, items)
+    if "HIGHESTMODSEQ" in items and (enabled := session.enable_condstore()):
+        yield enabled  # RFC 7162, 3.1.7
+    line = yield Call(status_line, session.services.store, row.id, items, session.told_of(row.id))
     yield line
     return None
 
@@ -142,19 +146,30 @@ def read_status_items(session: "IMAPSession", scanner: Scanner) -> list[str]:
     def item() -> str:
         start = scanner.position
         word = scanner.word("a status item")
-        if word not in STATUS_ITEMS or (word == "SIZE" and not session.offers("STATUS=SIZE")):
+        needed = _NEEDED.get(word)
+        if word not in STATUS_ITEMS or (needed is not None and not session.offers(needed)):
             raise SyntaxFault(f"{word} is no status item", start)
         return word
 
     return scanner.items(item)
 
 
-def status_line(store: Store, mailbox: int, items: list[str]) -> bytes:
-    """The STATUS response of a mailbox."""
+def status_line(store: Store, mailbox: int, items: list[str], told: int | None = None) -> bytes:
+    """The STATUS response of a mailbox.
+
+    Args:
+        told: what the session was told up to, where it has the mailbox selected and something is withheld: then no
+            higher MODSEQ may be said (RFC 7162, 6).
+    """
     row = store.mailbox_row(mailbox)
     counts: Status = store.status(mailbox)
     values = {
-        "MESSAGES": counts.messages, "RECENT": counts.recent, "UIDNEXT": row.uidnext,
-        "UIDVALIDITY": row.uidvalidity, "UNSEEN": counts.unseen, "SIZE": counts.size,
-    }  # fmt: skip
+        "MESSAGES": counts.messages,
+        "RECENT": counts.recent,
+        "UIDNEXT": row.uidnext,
+        "UIDVALIDITY": row.uidvalidity,
+        "UNSEEN": counts.unseen,
+        "SIZE": counts.size,
+        "HIGHESTMODSEQ": row.highestmodseq if told is None else told,
+    }
     return responses.status(row.name, [(item, values[item]) for item in dict.fromkeys(items)])

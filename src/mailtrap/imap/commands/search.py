@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ... import clock
+from ...store.base import CopyRow
 from ...store.search import And, Uids, predicate
 from ...wire.steps import Call, Step
 from .. import responses, sequence
@@ -30,19 +31,27 @@ def search(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     if returned is not None and "SAVE" in returned:
         view.saved = ()  # RFC 5182, 2.1: a search that fails leaves it empty
     charset = read_charset(scanner)
-    reader = Reader(scanner, view, charset, session.offers("WITHIN"))
+    reader = Reader(scanner, view, charset, session.offers("WITHIN"), session.offers("CONDSTORE"))
     tree = reader.keys()
     scanner.end()
     session.uses_numbers |= reader.numbered  # RFC 9051, 7.5.1: then UID SEARCH must not tell of EXPUNGE either
+    if reader.modseq and (enabled := session.enable_condstore()):
+        yield enabled
     found = view.known((yield from _find(session, tree)))
     numbers = found if uid else view.numbers(found)
+    modseq = b""
+    if reader.modseq and found:
+        ends = _saved({"SAVE", *(returned or ())}, found)  # RFC 7162, 3.1.5: of what is returned
+        copies: Sequence[CopyRow] = yield Call(session.services.store.copies, view.mailbox.id, ends)
+        modseq = b"%d" % max((copy.modseq for copy in copies), default=0)
     if returned is None:
-        yield b"* SEARCH%b\r\n" % b"".join([b" %d" % number for number in numbers])
+        listed = b"".join([b" %d" % number for number in numbers])
+        yield b"* SEARCH%b%b\r\n" % (listed, b" (MODSEQ %b)" % modseq if modseq else b"")
     else:
         if "SAVE" in returned:
             view.saved = _saved(returned, found)
         if returned != {"SAVE"}:
-            yield _extended(session.tag, returned, numbers, uid=uid)
+            yield _extended(session.tag, returned, numbers, modseq, uid=uid)
     return Reply("OK", f"{'UID ' if uid else ''}SEARCH completed")
 
 
@@ -95,8 +104,8 @@ def _saved(returned: set[str], found: Sequence[int]) -> Sequence[int]:
     return sorted(ends)
 
 
-def _extended(tag: bytes, returned: set[str], numbers: Sequence[int], *, uid: bool) -> bytes:
-    """RFC 4731, 3.1: the ESEARCH response."""
+def _extended(tag: bytes, returned: set[str], numbers: Sequence[int], modseq: bytes, *, uid: bool) -> bytes:
+    """RFC 4731, 3.1 and 3.2: the ESEARCH response."""
     parts = [b"* ESEARCH (TAG %b)" % responses.string(tag)]
     if uid:
         parts.append(b"UID")
@@ -109,4 +118,6 @@ def _extended(tag: bytes, returned: set[str], numbers: Sequence[int], *, uid: bo
             parts.append(b"ALL %b" % sequence.encode(numbers))
     if "COUNT" in returned:
         parts.append(b"COUNT %d" % len(numbers))
+    if modseq:
+        parts.append(b"MODSEQ " + modseq)
     return b" ".join(parts) + b"\r\n"

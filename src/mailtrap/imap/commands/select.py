@@ -4,13 +4,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...store.base import Snapshot, Store
+from ...store.base import Changes, Snapshot, Store
+from ...wire.machine import Steps
 from ...wire.steps import Call
-from .. import responses
+from .. import responses, sequence
 from ..command import AFTER_LOGIN, WITH_MAILBOX, Handled, command
 from ..responses import Refusal, Reply
-from ..tokens import Scanner
+from ..sequence import STAR, SequenceSet
+from ..tokens import Scanner, SyntaxFault
 from ..view import View
+from .fetch import flag_plan, slices, vanished_earlier
 from .names import find, read_name
 
 if TYPE_CHECKING:
@@ -61,8 +64,13 @@ def examine(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
 
 def _open(session: "IMAPSession", scanner: Scanner, *, read_only: bool) -> Handled:
     name = read_name(scanner)
+    condstore, resync = _read_parameters(session, scanner)
     scanner.end()
-    session.view = None  # RFC 3501, 6.3.1: a SELECT that fails leaves none selected
+    if session.view is not None:
+        session.view = None  # RFC 3501, 6.3.1: a SELECT that fails leaves none selected
+        yield Reply("OK", "The mailbox before it is closed", "CLOSED").line()  # RFC 7162, 3.2.11
+    if condstore:
+        session.enable_condstore()
     row = yield from find(session, name)
     if not row.selectable:
         raise Refusal("The mailbox cannot be selected: it only has children", "NONEXISTENT")
@@ -80,10 +88,81 @@ def _open(session: "IMAPSession", scanner: Scanner, *, read_only: bool) -> Handl
         lines.append(b"* OK [UNSEEN %d] The first unseen message\r\n" % seen.first_unseen)
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % mailbox.uidvalidity)
     lines.append(b"* OK [UIDNEXT %d] The next UID\r\n" % mailbox.uidnext)
+    if session.offers("CONDSTORE"):
+        lines.append(b"* OK [HIGHESTMODSEQ %d] The highest\r\n" % mailbox.highestmodseq)
     yield b"".join(lines)
+    if resync is not None and resync.uidvalidity == mailbox.uidvalidity:
+        yield from _resync(session, view, resync)
     if read_only:
         return Reply("OK", "EXAMINE completed", "READ-ONLY")
     return Reply("OK", "SELECT completed", "READ-WRITE")
+
+
+class Resync(NamedTuple):
+    """What a client knows of a mailbox (RFC 7162, 3.2.5)."""
+
+    uidvalidity: int
+    modseq: int
+    uids: SequenceSet
+
+
+def _read_parameters(session: "IMAPSession", scanner: Scanner) -> tuple[bool, Resync | None]:
+    """RFC 7162, 3.1.8 and 3.2.5: whether CONDSTORE is asked for, and QRESYNC."""
+    condstore = False
+    resync: Resync | None = None
+
+    def parameter() -> None:
+        nonlocal condstore, resync
+        start = scanner.position
+        word = scanner.word("CONDSTORE or QRESYNC")
+        if word == "CONDSTORE":
+            condstore = True
+        elif word == "QRESYNC" and "QRESYNC" in session.enabled:
+            scanner.space()
+            resync = _read_resync(scanner)
+        elif word == "QRESYNC":
+            raise Refusal("QRESYNC has to be enabled first", "CLIENTBUG", "BAD")  # RFC 7162, 3.2.5
+        else:
+            raise SyntaxFault(f"{word} is no parameter of SELECT", start)
+
+    if session.offers("CONDSTORE") and not scanner.ended:
+        scanner.space()
+        scanner.items(parameter)
+    return condstore, resync
+
+
+def _read_resync(scanner: Scanner) -> Resync:
+    """UIDVALIDITY, MODSEQ, and perhaps the UIDs that are known, and pairs of numbers and UIDs."""
+    scanner.open()
+    uidvalidity = scanner.number()
+    scanner.space()
+    modseq = scanner.number(63)
+    uids: SequenceSet = ((1, STAR),)
+    if scanner.take(b" "):
+        matched = scanner.at(b"(")
+        if not matched:
+            uids = scanner.sequence_set()
+            matched = scanner.take(b" ")
+        if matched:  # which number each UID had would only spare telling what vanished long ago
+            scanner.open()
+            scanner.sequence_set()
+            scanner.space()
+            scanner.sequence_set()
+            scanner.close()
+    scanner.close()
+    return Resync(uidvalidity, modseq, uids)
+
+
+def _resync(session: "IMAPSession", view: View, known: Resync) -> Steps:
+    """Tell what happened since the client was here (RFC 7162, 3.2.5.1)."""
+    changes: Changes = yield Call(session.services.store.changes, view.mailbox.id, known.modseq)
+    if line := vanished_earlier(view, changes, known.uids):
+        yield line
+    last = view.uids[-1] if view.uids else 0
+    rows = [copy for copy in changes.changed if sequence.contains(known.uids, copy.uid, last) and view.number(copy.uid)]
+    plan = flag_plan(session, uid=True)
+    for part in slices(rows):
+        yield plan(view.numbers([row.uid for row in part]), part)
 
 
 @command("CLOSE", WITH_MAILBOX, arguments=False, fresh=True)
@@ -91,10 +170,15 @@ def close(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 3501, 6.4.2: expunges without telling; after EXAMINE nothing."""
     del scanner, uid
     view = session.selected
-    if not view.read_only:
-        yield Call(expunge_deleted, session.services.store, view.mailbox.id, None)
     session.view = None
-    return None
+    if view.read_only:
+        return None
+    store = session.services.store
+    gone = yield Call(expunge_deleted, store, view.mailbox.id, None)
+    if not (gone and session.condstore):
+        return None
+    row = yield Call(store.mailbox_row, view.mailbox.id)
+    return Reply("OK", "CLOSE completed", f"HIGHESTMODSEQ {row.highestmodseq}")  # RFC 7162, 3.2.8
 
 
 @command("UNSELECT", WITH_MAILBOX, arguments=False, fresh=True)
@@ -117,7 +201,10 @@ def expunge(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     view = session.writable()
     uids = None if wanted is None else view.find(wanted, uid=True)
     yield Call(expunge_deleted, session.services.store, view.mailbox.id, uids)
-    return None
+    if not session.condstore:
+        return None
+    yield from session.tell(expunges=True, explicit=True)
+    return Reply("OK", "EXPUNGE completed", f"HIGHESTMODSEQ {view.told}")  # RFC 7162, 3.2.7
 
 
 def expunge_deleted(store: Store, mailbox: int, uids: Sequence[int] | None) -> Sequence[int]:

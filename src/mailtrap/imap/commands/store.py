@@ -1,10 +1,12 @@
 """STORE (RFC 3501, 6.4.6)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ...store.base import CopyRow, FlagMode
 from ...wire.steps import Call
+from .. import sequence
 from ..command import WITH_MAILBOX, Handled, command
 from ..responses import Refusal, Reply
 from ..tokens import Scanner, SyntaxFault
@@ -21,6 +23,7 @@ def store(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 3501, 6.4.6: one command is one change, however many messages."""
     wanted = scanner.sequence_set()
     scanner.space()
+    since = _read_unchanged_since(scanner) if session.offers("CONDSTORE") and scanner.at(b"(") else None
     start = scanner.position
     word = scanner.word("FLAGS, +FLAGS or -FLAGS")
     silent = word.endswith(".SILENT")
@@ -32,20 +35,41 @@ def store(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     scanner.end()
     view = session.writable()
     uids = view.find(wanted, uid=uid)
+    if since is not None and (enabled := session.enable_condstore()):
+        yield enabled
     if silent:  # what others did is told before, so that it is not taken for what this command does
         yield from session.tell(expunges=False)
     rows: Sequence[CopyRow]
-    rows, _ = yield Call(session.services.store.set_flags, view.mailbox.id, uids, flags, mode)
+    left: Sequence[int]
+    change = partial(session.services.store.set_flags, unchanged_since=since)
+    rows, left = yield Call(change, view.mailbox.id, uids, flags, mode)
     if fresh := session.new_keywords(rows):
         yield fresh
     view.note(rows, silent=silent)
-    if not silent:
-        plan = flag_plan(session, uid=uid)
+    if not silent or session.condstore:
+        plan = flag_plan(session, uid=uid, silent=silent)
         for part in slices(rows):
             yield plan(view.numbers([row.uid for row in part]), part)
-    if len(rows) < len(uids) and not uid:
+    if len(rows) + len(left) < len(uids) and not uid:
         raise Refusal(EXPUNGED_MEANWHILE, "EXPUNGEISSUED")  # RFC 2180, 4.2; RFC 5530, 3
+    if left:
+        # RFC 7162, 3.1.3: some had changed since, and were left alone
+        modified = sequence.encode(left if uid else view.numbers(left))
+        return Reply("OK", "Conditional STORE failed for some", b"MODIFIED " + modified)
     return Reply("OK", f"{'UID ' if uid else ''}STORE completed")
+
+
+def _read_unchanged_since(scanner: Scanner) -> int:
+    """RFC 7162, 3.1.3: the one modifier there is."""
+    scanner.open()
+    start = scanner.position
+    if scanner.word("UNCHANGEDSINCE") != "UNCHANGEDSINCE":
+        raise SyntaxFault("Expected UNCHANGEDSINCE", start)
+    scanner.space()
+    since = scanner.number(63)
+    scanner.close()
+    scanner.space()
+    return since
 
 
 def _flags(scanner: Scanner) -> frozenset[str]:
