@@ -123,42 +123,48 @@ class MemoryStore(Store):
     def _commit(self, batch: Sequence[Delivery]) -> tuple[list[Receipt], Hint]:
         served = [served_size(delivery.raw) for delivery in batch]
         receipts = []
-        modseqs: dict[Mailbox, int] = {}
+        modseqs: dict[int, int] = {}  # of this commit, by mailbox
         with self._lock:
-            self._check_open()
+            if self._closed:
+                self._check_open()
             mailboxes = iter(self._admit(batch, served))
             now = clock.now()
+            seq = self._first + len(self._rows) - 1
             for delivery, size in zip(batch, served, strict=True):
-                received = now if delivery.received_at is None else delivery.received_at
-                seq = self._first + len(self._rows)
-                raw = delivery.raw
+                seq += 1
+                raw, received = delivery.raw, delivery.received_at
+                if received is None:
+                    received = now
                 message = MessageRow(
                     seq, delivery.scope, delivery.origin, received, len(raw), size, delivery.envelope,
                     delivery.session, delivery.transcript,
                 )  # fmt: skip
-                scope = self._scope(delivery.scope)
                 placed = []
                 place: _Place = None
                 for target in delivery.targets:
                     mailbox = next(mailboxes) or self._target(target)
-                    modseq = modseqs.get(mailbox)
+                    modseq = modseqs.get(mailbox.id)
                     if modseq is None:
-                        modseq = modseqs[mailbox] = mailbox.highestmodseq + 1
-                    internal = now if target.internal_date is None else target.internal_date
+                        modseq = modseqs[mailbox.id] = mailbox.highestmodseq + 1
+                    internal = target.internal_date
+                    if internal is None:
+                        internal = now
                     flags = canonical_flags(target.flags) if target.flags else NO_FLAGS
                     uid = mailbox.add(message, modseq, flags, internal, now, target.prefix)
                     placed.append(Placed(mailbox.id, mailbox.uidvalidity, uid))
-                    place = _also(place, mailbox)
-                modseq = modseqs.get(scope.all)
+                    place = mailbox if place is None else _also(place, mailbox)
+                scope = self._scopes.get(delivery.scope) or self._scope(delivery.scope)
+                everything = scope.all
+                modseq = modseqs.get(everything.id)
                 if modseq is None:
-                    modseq = modseqs[scope.all] = scope.all.highestmodseq + 1
-                scope.all.add(message, modseq, NO_FLAGS, received, received, b"", seq)
+                    modseq = modseqs[everything.id] = everything.highestmodseq + 1
+                everything.add(message, modseq, NO_FLAGS, received, received, b"", seq)
                 scope.seqs.append(seq)
                 self._rows.append(message)
                 self._raws.append(raw)
                 self._places.append(place)
                 receipts.append(Receipt(seq, received, tuple(placed)))
-            return receipts, self._hint(modseqs)
+        return receipts, Hint(seq, modseqs)
 
     def _admit(self, batch: Sequence[Delivery], served: Sequence[int]) -> list[Mailbox | None]:
         """Raise what would fail, before anything is changed; the mailbox of each target, None where it is to come."""

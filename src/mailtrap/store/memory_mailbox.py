@@ -109,6 +109,12 @@ class Mailbox:
             rows.append(row)
         return rows
 
+    def _arrival(self, position: int) -> CopyRow:
+        """A copy that is as it arrived."""
+        message = self._messages[position]
+        received = message.received_at
+        return CopyRow(self._uids[position], message, NO_FLAGS, self._arrived[position], received, received)
+
     def positions_of(self, messages: Collection[MessageRow]) -> list[int]:
         """Where the copies of these messages are."""
         if len(messages) > 1:
@@ -188,27 +194,35 @@ class Mailbox:
     ) -> tuple[list[CopyRow], list[int]]:
         """Change flags, as the contract says; ``flags`` is canonical."""
         modseq = self.highestmodseq + 1
+        uids, messages, arrived, own = self._uids, self._messages, self._arrived, self._own
         rows: list[CopyRow] = []
         left: list[int] = []
         changed = array("Q")
         becomes: dict[frozenset[str], tuple[frozenset[str], int, int]] = {}
-        for row in self.copies(positions):
-            if unchanged_since is not None and row.modseq > unchanged_since:
-                left.append(row.uid)
+        for position in positions:
+            uid = uids[position]
+            row = own.get(uid)
+            if unchanged_since is not None and (arrived[position] if row is None else row.modseq) > unchanged_since:
+                left.append(uid)
                 continue
-            old = row.flags
-            if old not in becomes:
+            old = NO_FLAGS if row is None else row.flags
+            found = becomes.get(old)
+            if found is None:
                 new = change(old, flags, mode)
-                becomes[old] = new, (SEEN in old) - (SEEN in new), (DELETED in new) - (DELETED in old)
-            new, unseen, deleted = becomes[old]
+                found = becomes[old] = new, (SEEN in old) - (SEEN in new), (DELETED in new) - (DELETED in old)
+            new, unseen, deleted = found
             if new is not old:
-                uid = row.uid
-                row = CopyRow(uid, row.message, new, modseq, row.internal_date, row.save_date, row.prefix)
-                self._own[uid] = row
+                if row is None:
+                    message = messages[position]
+                    received = message.received_at
+                    row = CopyRow(uid, message, new, modseq, received, received)
+                else:
+                    row = CopyRow(uid, row.message, new, modseq, row.internal_date, row.save_date, row.prefix)
+                own[uid] = row
                 self.unseen += unseen
                 self.deleted += deleted
                 changed.append(uid)
-            rows.append(row)
+            rows.append(row or self._arrival(position))
         if changed:
             self.highestmodseq = modseq
             self._log.extend([modseq] * len(changed))
@@ -221,11 +235,17 @@ class Mailbox:
         uids = [self._uids[position] for position in positions]
         if not uids:
             return uids
-        for copy in self.copies(positions):
-            self.size -= copy.size
-            self.unseen -= SEEN not in copy.flags
-            self.deleted -= DELETED in copy.flags
-            self._own.pop(copy.uid, None)
+        size, messages = 0, self._messages
+        self.unseen -= len(uids)
+        for position, uid in zip(positions, uids, strict=True):
+            size += messages[position].served_size
+            own = self._own.pop(uid, None)
+            if own is not None:
+                size += len(own.prefix)
+                if own.flags:
+                    self.unseen += SEEN in own.flags
+                    self.deleted -= DELETED in own.flags
+        self.size -= size
         first, last = positions[0], positions[-1]
         if last - first == len(positions) - 1:
             for column in (self._uids, self._arrived, self._messages):
