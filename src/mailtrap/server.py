@@ -83,7 +83,11 @@ class MailServer:
         if self._owns:
             self._parts.start(self._make_app)
             if self._parts.plugins.has("mailtrap_server_started"):
-                self._parts.plugins.call("mailtrap_server_started", server=self)
+                try:
+                    self._parts.plugins.call("mailtrap_server_started", server=self)
+                except BaseException:
+                    self._parts.stop()  # whoever gets an exception has no server that he could stop
+                    raise
         else:
             self._parts.scopes.enter(self._scope)
         return self
@@ -93,9 +97,11 @@ class MailServer:
         if not self._owns:
             self._parts.scopes.leave(self._scope)
             return
-        if self._parts.running and self._parts.plugins.has("mailtrap_server_stopping"):
-            self._parts.plugins.call("mailtrap_server_stopping", server=self)
-        self._parts.stop()
+        try:
+            if self._parts.running and self._parts.plugins.has("mailtrap_server_stopping"):
+                self._parts.plugins.call("mailtrap_server_stopping", server=self)
+        finally:
+            self._parts.stop()
 
     def __enter__(self) -> Self:
         return self.start()
