@@ -83,11 +83,6 @@ class Collector:
         self._dropped = 0
         self._announced: Announced | None = None
 
-    @property
-    def begun(self) -> bool:
-        """Whether a command has come in part."""
-        return bool(self._text or self._dropping or self._buffer)
-
     def next(self) -> Event | None:
         """What happened; None where more input is needed."""
         if self._skipped > limits.IMAP_DROP:

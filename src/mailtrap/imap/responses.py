@@ -1,5 +1,6 @@
 """What the server says, as typed values, encoded in one place (RFC 3501, 7)."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ Kind = Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
 
 _QUOTABLE: Final = frozenset(range(32, 127)) - {ord('"'), ord("\\")}
 _SPECIALS: Final = frozenset(b'(){%*"\\]') | frozenset(range(33)) | frozenset(range(127, 256))
+_NO_FLAG: Final = re.compile(r'[^!-~]|[(){%*"\]]|(?!^)\\')
 _FLAG_ORDER: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", "\\Recent")
 
 
@@ -91,9 +93,19 @@ def mailbox(name: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def flags(names: frozenset[str]) -> bytes:
-    """Flags without parentheses, the system's first, then keywords by name."""
+    """Flags without parentheses, the system's first, then keywords by name.
+
+    What no client could send as a flag, but a program can have set, is told with ``_`` for each such character.
+    """
     system = [flag for flag in _FLAG_ORDER if flag in names]
-    return " ".join([*system, *sorted(names.difference(_FLAG_ORDER))]).encode("ascii", "replace")
+    keywords = [_NO_FLAG.sub("_", keyword) or "_" for keyword in sorted(names.difference(_FLAG_ORDER))]
+    return " ".join(system + keywords).encode("ascii")
+
+
+@lru_cache(maxsize=1024)
+def recent_flags(names: frozenset[str]) -> bytes:
+    """The same with ``\\Recent``."""
+    return flags(names | {"\\Recent"})
 
 
 @lru_cache(maxsize=256)
@@ -133,9 +145,3 @@ def flag_lines(keywords: Iterable[str], *, read_only: bool) -> bytes:
     if read_only:
         return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS ()] Nothing can be changed\r\n" % names
     return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b \\*)] Flags and new keywords are kept\r\n" % (names, names)
-
-
-__all__ = [
-    "Goodbye", "Kind", "Refusal", "Reply", "astring", "date_time", "flag_lines", "flags", "listed",
-    "mailbox", "nstring", "one_line", "status", "string",
-]  # fmt: skip

@@ -9,7 +9,7 @@ Invariants:
 
 import re
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from .. import limits
 from ..delivery.services import Services
@@ -30,6 +30,8 @@ from .commands.auth import start_tls
 from .responses import Goodbye, Refusal, Reply
 from .tokens import Incomplete, Scanner, SyntaxFault
 from .view import View
+
+T = TypeVar("T")
 
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S+ HTTP/\d")
 _TLS_RECORD: Final = b"\x16\x03"
@@ -332,7 +334,7 @@ class IMAPSession(Machine):
             reply = self._reply_to(error)
         if self.view is not None and reply.kind != "BAD" and not spec.fresh:
             try:
-                yield from self.tell(expunges=not self.uses_numbers, explicit=spec.explicit)
+                yield from self._kept(self.tell(expunges=not self.uses_numbers, explicit=spec.explicit))
             except (Goodbye, Disconnected):
                 raise
             except Exception as error:  # noqa: BLE001  the command is done: its reply stands
@@ -355,7 +357,8 @@ class IMAPSession(Machine):
             scanner.space()
         elif spec.arguments is not None:
             scanner.end()
-        reply = yield from self._watched(spec.handler(self, scanner, uid), spec)
+        handler = spec.handler(self, scanner, uid)
+        reply = yield from (handler if spec.recorded else self._kept(handler, quiet=spec.quiet))
         return reply or Reply("OK", f"{'UID ' if uid else ''}{spec.verb} completed")
 
     def heard(self, verb: str) -> None:
@@ -419,29 +422,26 @@ class IMAPSession(Machine):
             text = text.decode("utf-8", "replace").encode("ascii", "backslashreplace")
         self.record.command(text.translate(_SHOWN))
 
-    def _watched(self, handler: Generator[Step, Any, Reply | None], spec: Spec) -> Generator[Step, Any, Reply | None]:
-        """Carry a handler's steps on, and keep what it says: in full where it is short, else by its size."""
+    def _kept(self, steps: Generator[Step, Any, T], *, quiet: bool = False) -> Generator[Step, Any, T]:
+        """Carry steps on, and keep what is said in the transcript: in full where it is short, else by its size."""
         answer: Any = None
         error: Exception | None = None
         while True:
             try:
-                step = handler.send(answer) if error is None else handler.throw(error)
+                step = steps.send(answer) if error is None else steps.throw(error)
             except StopIteration as done:
-                reply: Reply | None = done.value
-                return reply
+                value: T = done.value
+                return value
             answer = error = None
-            if step.__class__ is bytes and not spec.recorded:
-                self._keep(step, quiet=spec.quiet)
+            if isinstance(step, bytes):
+                if quiet or len(step) > _TOLD:
+                    self._octets += len(step)
+                else:
+                    self.record.reply(step)
             try:
                 answer = yield step
-            except Exception as raised:  # noqa: BLE001  the driver's error belongs to the handler
+            except Exception as raised:  # noqa: BLE001  the driver's error belongs to these steps
                 error = raised
-
-    def _keep(self, output: Any, *, quiet: bool) -> None:
-        if quiet or len(output) > _TOLD:
-            self._octets += len(output)
-        else:
-            self.record.reply(output)
 
     # ------------------------------------------------------------ what others did
 
@@ -466,9 +466,10 @@ class IMAPSession(Machine):
             if changes.vanished or not changes.complete or any(copy.uid > _last(view) for copy in changes.changed):
                 if changes.changed and changes.changed[-1].uid > _last(view):
                     recent_from = yield Call(_take_recent(store, view.read_only), mailbox)
-                    # what came between the two questions was taken by this session too
-                    changes = yield Call(store.changes, mailbox, view.modseq)
                 current = yield Call(store.snapshot, mailbox)
+                if current.mailbox.highestmodseq != changes.highestmodseq:
+                    # what came between the questions may have been taken as recent too: it is told now
+                    changes = yield Call(store.changes, mailbox, view.modseq)
         except NoSuchMailbox:
             raise Goodbye("The selected mailbox was deleted", "UNAVAILABLE") from None
         if changes.uidvalidity != view.mailbox.uidvalidity:
@@ -490,15 +491,13 @@ class IMAPSession(Machine):
                 % (number, copy.uid, self.flags_of(copy), b" MODSEQ (%d)" % copy.modseq if self.condstore else b"")
                 for number, copy in news.changed
             ]
-        output = b"".join(lines)
-        if output:
-            self._keep(output, quiet=False)
+        if output := b"".join(lines):
             yield output
 
     def flags_of(self, copy: CopyRow) -> bytes:
         """The flags of a copy for this session, without parentheses."""
         if self.selected.is_recent(copy.uid):
-            return responses.flags(copy.flags | {"\\Recent"})
+            return responses.recent_flags(copy.flags)
         return responses.flags(copy.flags)
 
     def new_keywords(self, copies: Sequence[CopyRow]) -> bytes:

@@ -21,7 +21,7 @@ _ASTRING: Final = re.compile(rb'[^\x00-\x20\x7f(){%*"\\]+')
 _LIST_MAILBOX: Final = re.compile(rb'[^\x00-\x20\x7f(){"\\]+')
 _TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
-_LITERAL: Final = re.compile(rb"~?\{([0-9]{1,10})\+?\}\r\n")
+_LITERAL: Final = re.compile(rb"\{([0-9]{1,10})\+?\}\r\n")
 _NUMBER: Final = re.compile(rb"[0-9]{1,20}")
 _FLAG: Final = re.compile(rb'\\?[^\x00-\x20\x7f-\xff(){%*"\\\]]+|\\\*')
 _NIL: Final = re.compile(rb"NIL(?![^\x00-\x20\x7f-\xff(){%*\"\\\]])", re.IGNORECASE)
@@ -142,12 +142,12 @@ class Scanner:
             self.position = found.end()
             inner = found[1]
             return _ESCAPE.sub(rb"\1", inner) if b"\\" in inner else inner
-        if not (self.at(b"{") or self.at(b"~{")):
+        if not self.at(b"{"):
             self.fail(expected)
         return self.literal()
 
     def literal(self) -> bytes:
-        """RFC 3501, 9: literal; RFC 3516: literal8."""
+        """RFC 3501, 9: literal."""
         found = _LITERAL.match(self.text, self.position)
         if found is None:
             self.fail("a literal")

@@ -130,6 +130,10 @@ class View:
         """Whether a UID is ``\\Recent`` for this session."""
         return any(first <= uid <= last for first, last in self._recent)
 
+    def all_recent(self, first: int, last: int) -> bool:
+        """Whether all from one UID to another are recent."""
+        return any(low <= first and last <= high for low, high in self._recent)
+
     def any_recent(self, first: int, last: int) -> bool:
         """Whether there can be a recent one between two UIDs."""
         return any(low <= last and first <= high for low, high in self._recent)
@@ -165,19 +169,22 @@ class View:
             expunges: whether EXPUNGE may be told now; else it waits.
             current: the mailbox not earlier than ``changes``; needed where those are not complete.
         """
-        known = self.uids
-        last = known[-1] if known else 0
+        last = self.uids[-1] if self.uids else 0
         arrived = [copy.uid for copy in changes.changed if copy.uid > last]
         self._gone.update(self._vanished(changes, current))
-        vanished = sorted(self._gone) if expunges else []
-        expunged = self._expunge() if expunges else _NOTHING
-        if arrived:
-            self.uids = [*self.uids, *arrived]
-        if (
-            current is not None and (arrived or expunged) and not self._gone
-            and current.mailbox.highestmodseq == changes.highestmodseq
-        ):  # fmt: skip
-            self.uids = current.uids  # the same numbers, in the tuple that all share
+        vanished: Sequence[int] = _NOTHING
+        expunged: Sequence[int] = _NOTHING
+        if expunges and self._gone:
+            vanished = sorted(self._gone)
+            # the highest number first: so none of them moves another
+            expunged = [self.number(uid) for uid in reversed(vanished)]
+            self._gone = set()
+        if arrived or vanished:
+            same = current is not None and current.mailbox.highestmodseq == changes.highestmodseq
+            if current is not None and same and not self._gone:
+                self.uids = current.uids  # the tuple that all share
+            else:
+                self._renumber(arrived, vanished)
         changed = []
         for copy in changes.changed:
             if copy.uid > last:
@@ -200,12 +207,6 @@ class View:
         assert current is not None
         return set(self.uids).difference(current.uids)
 
-    def _expunge(self) -> Sequence[int]:
-        """Give up the numbers of the expunged, the highest first: so none of them moves another."""
-        if not self._gone:
-            return _NOTHING
-        numbers = [self.number(uid) for uid in sorted(self._gone, reverse=True)]
-        gone = self._gone
-        self.uids = [uid for uid in self.uids if uid not in gone]
-        self._gone = set()
-        return numbers
+    def _renumber(self, arrived: Sequence[int], vanished: Sequence[int]) -> None:
+        gone = set(vanished)
+        self.uids = [*(uid for uid in self.uids if uid not in gone), *arrived]

@@ -242,9 +242,13 @@ class TestAppend:
         client.literal(b"APPEND INBOX {}", MAIL)
         assert numbers(other.ok("NOOP"), "EXISTS") == [4]
 
-    def test_one_append_is_bounded(self, make_world):
-        client = make_world(max_message_size=limits.IMAP_APPEND * 2).login()
-        assert client.send(b"a APPEND INBOX {%d}\r\n" % (limits.IMAP_APPEND + 1)).startswith(b"a NO [TOOBIG]")
+    def test_one_append_is_bounded(self, world, monkeypatch):
+        monkeypatch.setattr(limits, "IMAP_APPEND", 100)
+        world.scopes.root.change(max_message_size=100)
+        client = world.login()
+        assert client.send(b"a APPEND INBOX {60}\r\n").startswith(b"+ ")
+        assert client.send(b"x" * 60 + b" {41}\r\n").startswith(b"a NO [TOOBIG]")
+        assert world.store.status(world.mailbox().id).messages == 0
 
     def test_it_is_no_submission(self, world, client):
         client.literal(b"APPEND INBOX {}", MAIL)

@@ -55,6 +55,16 @@ class TestIdle:
         assert client.woken() == b""
         assert client.session.next() is NEED_DATA
 
+    def test_the_transcript_has_it_once(self, world):
+        world.account()
+        client = world.select()
+        client.send(b"a IDLE\r\n")
+        world.put()
+        client.woken()
+        client.send(b"DONE\r\n")
+        client.ok("NOOP")
+        assert client.record.transcript.count("S * 1 EXISTS") == 1
+
     def test_without_a_mailbox(self, world):
         client = world.login()
         assert client.send(b"a IDLE\r\n") == b"+ idling\r\n"

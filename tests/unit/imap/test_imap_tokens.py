@@ -26,13 +26,17 @@ class TestStrings:
         assert Scanner('"é"'.encode()).string() == "é".encode()
 
     def test_literals_are_taken_in_order(self):
-        scanner = Scanner(b"{3}\r\n {0+}\r\n ~{2}\r\n", [b"a{b", b"", b"\x00\xff"])
+        scanner = Scanner(b"{3}\r\n {0+}\r\n {2}\r\n", [b"a{b", b"", b"\x00\xff"])
         assert scanner.string() == b"a{b"
         scanner.space()
         assert scanner.astring() == b""
         scanner.space()
         assert scanner.literal() == b"\x00\xff"
         assert scanner.ended
+
+    def test_a_literal8_is_no_string_without_binary(self):
+        with pytest.raises(SyntaxFault):
+            Scanner(b"~{2}\r\n", [b"ab"]).string()
 
     def test_a_literal_that_has_not_come(self):
         with pytest.raises(Incomplete):
@@ -170,6 +174,11 @@ class TestResponses:
     @pytest.mark.parametrize("name", ["a[b", "a}b", "a^b", "a|b", "a b", 'a"b', "a\\b", "NIL", "nil", "*", "%", ""])
     def test_odd_names_are_quoted(self, name):
         assert responses.mailbox(name).startswith(b'"')
+
+    def test_keywords_that_no_client_could_send(self):
+        assert responses.flags(frozenset({"\\Seen", "two words", "a)b", "caf\xe9", "", "\\Foo", "a\\b"})) == (
+            b"\\Seen _ \\Foo a_b a_b caf_ two_words"
+        )
 
     def test_a_text_cannot_forge_a_line(self):
         line = responses.Reply("NO", "a\r\n* BYE b").line(b"x")

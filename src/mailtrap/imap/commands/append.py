@@ -31,7 +31,7 @@ def _gate(session: "IMAPSession", scanner: Scanner) -> "Generator[Step, Any, Gat
     used = 0 if quota is None else (yield Call(store.used, key))
 
     def gate(size: int, total: int) -> "Generator[Step, Any, None]":
-        if size > session.scope.live.max_message_size or total > limits.IMAP_APPEND:
+        if size > (most := session.scope.live.max_message_size) or total > max(most, limits.IMAP_APPEND):
             raise Refusal("The message is too large", "TOOBIG")  # RFC 4469, 4.2
         if quota is not None and used + total > quota:
             raise Refusal("Over quota", "OVERQUOTA")  # RFC 5530, 3
@@ -82,6 +82,6 @@ def _message(scanner: Scanner) -> Appended:
     if scanner.at(b'"'):
         date = scanner.date_time()
         scanner.space()
-    if not (scanner.at(b"{") or scanner.at(b"~{")):
+    if not scanner.at(b"{"):
         raise SyntaxFault("The message has to be a literal", scanner.position)
     return Appended(scanner.literal(), flags, date)

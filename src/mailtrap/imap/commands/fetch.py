@@ -262,7 +262,9 @@ def flag_column(session: "IMAPSession") -> Callable[[Sequence[CopyRow]], Iterabl
 
     def column(rows: Sequence[CopyRow]) -> Iterable[bytes]:
         if rows and view.any_recent(rows[0].uid, rows[-1].uid):
-            return map(session.flags_of, rows)
+            if not view.all_recent(rows[0].uid, rows[-1].uid):
+                return map(session.flags_of, rows)
+            return map(responses.recent_flags, [row.flags for row in rows])
         return map(responses.flags, [row.flags for row in rows])
 
     return column

@@ -1,8 +1,8 @@
 """Commands of any state: CAPABILITY, NOOP, LOGOUT; CHECK; and ID, ENABLE, NAMESPACE."""
 
-from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
+from ... import __version__
 from .. import capabilities, responses
 from ..command import AFTER_LOGIN, ANY, WITH_MAILBOX, Handled, command
 from ..responses import Reply
@@ -59,9 +59,7 @@ def identify(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         if len(fields) > _ID_FIELDS:
             raise SyntaxFault(f"More than {_ID_FIELDS} fields", start)
     scanner.end()
-    yield b'* ID ("name" "mailtrap" "version" %b)\r\n' % responses.string(
-        metadata.version("pytest-mailtrap").encode("ascii")
-    )
+    yield b'* ID ("name" "mailtrap" "version" %b)\r\n' % responses.string(__version__.encode("ascii"))
     return None
 
 
