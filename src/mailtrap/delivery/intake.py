@@ -140,6 +140,13 @@ class Intake:
         else:
             self._apart(route)
 
+    def knows(self, scope: Scope, recipient: Address) -> bool | None:
+        """Whether a recipient is one (VRFY); None where it would be accepted without being known. Asks the store."""
+        scope = self._scopes.by_domain(recipient.domain) or scope
+        if self._route(scope, recipient) is not None:
+            return False
+        return True if scope.live.routing == "strict" and self._is_local(scope, recipient) else None
+
     def _route(self, scope: Scope, recipient: Address) -> Reply | None:
         scope = self._scopes.by_domain(recipient.domain) or scope
         if recipient.account == ALL:

@@ -3,14 +3,19 @@
 A keyword is offered when its row is on (by default, or by the live setting ``smtp_extensions``: ``-KEYWORD`` takes one
 away, ``+KEYWORD`` adds one), what it needs is on too, and its line is not None. A parameter whose keyword is not
 offered gets 555. To add an extension, add a row, and a function for each of its parameters.
+
+What asks for a service of a relay (BY, HOLDFOR, MT-PRIORITY, REQUIRETLS) is checked and kept in the envelope; the mail
+is kept at once whatever it asks for: a test looks at the parameter.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from .. import clock
 from ..wire.reply import Reply
 from . import grammar, replies
 from .transaction import Transaction
@@ -52,6 +57,13 @@ class Extension:
     rcpt: Mapping[str, Parameter] = field(default_factory=dict)
 
 
+class Taken(NamedTuple):
+    """A parameter that is taken while its row is offered."""
+
+    row: Extension
+    check: Parameter
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What one value of the setting comes to.
@@ -65,8 +77,8 @@ class Offer:
 
     rows: tuple[Extension, ...]
     keywords: frozenset[str]
-    mail: Mapping[str, Parameter]
-    rcpt: Mapping[str, Parameter]
+    mail: Mapping[str, Taken]
+    rcpt: Mapping[str, Taken]
 
 
 # ---------------------------------------------------------------- parameters of MAIL
@@ -123,6 +135,68 @@ def auth(_transaction: Transaction, value: str | None) -> Reply | None:
     return None
 
 
+_BY: Final = re.compile(r"([+-]?)([0-9]{1,9});([NR])T?", re.IGNORECASE)
+
+
+def by(_transaction: Transaction, value: str | None) -> Reply | None:
+    """``BY=seconds;mode`` (RFC 2852, 4): R(eturn) or N(otify), each perhaps with T(race); R has time left."""
+    found = _BY.fullmatch(value or "")
+    if found is None:
+        return _bad("BY is seconds;N, seconds;NT, seconds;R or seconds;RT")
+    if found[3] in "Rr" and (found[1] == "-" or not int(found[2])):
+        return _bad("BY with the mode R is more than 0 seconds")
+    return None
+
+
+_INTERVAL: Final = re.compile(r"[1-9][0-9]{0,8}")
+_DATE: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
+)
+MAX_HOLD: Final = 366 * 86400  # seconds
+
+
+def holdfor(transaction: Transaction, value: str | None) -> Reply | None:
+    """``HOLDFOR=seconds``, not with HOLDUNTIL (RFC 4865, 4)."""
+    if "HOLDUNTIL" in transaction.parameters:
+        return _HOLD_ONCE
+    if value is None or _INTERVAL.fullmatch(value) is None:
+        return _bad("HOLDFOR is a number of seconds, from 1")
+    return None if int(value) <= MAX_HOLD else _HOLD_LONG
+
+
+def holduntil(transaction: Transaction, value: str | None) -> Reply | None:
+    """``HOLDUNTIL=date-time`` (RFC 4865, 4), in the form of RFC 3339, 5.6. One that has passed holds nothing."""
+    if "HOLDFOR" in transaction.parameters:
+        return _HOLD_ONCE
+    if value is None or _DATE.fullmatch(value) is None:
+        return _HOLD_DATE
+    try:
+        until = datetime.fromisoformat(value.upper())
+        return None if until <= _latest() else _HOLD_LONG
+    except (ValueError, OverflowError):  # no such day; or beyond the years that there are
+        return _HOLD_DATE
+
+
+def _latest() -> datetime:
+    """The last moment that a mail may be held until: a midnight, so that EHLO's reply changes once a day."""
+    return datetime.fromtimestamp((clock.now() + MAX_HOLD) // 86400 * 86400 + 86400, UTC)
+
+
+_HOLD_ONCE: Final = _bad("HOLDFOR or HOLDUNTIL, not both")
+_HOLD_LONG: Final = _bad("A mail is not held for so long")
+_HOLD_DATE: Final = _bad("HOLDUNTIL is a date and time: 2030-12-24T18:00:00Z")
+
+
+def mt_priority(_transaction: Transaction, value: str | None) -> Reply | None:
+    """``MT-PRIORITY=n``, -9 to 9 (RFC 6710, 7)."""
+    return None if re.fullmatch(r"0|-?[1-9]", value or "") else _bad("MT-PRIORITY is a number, -9 to 9")
+
+
+def requiretls(_transaction: Transaction, value: str | None) -> Reply | None:
+    """``REQUIRETLS``, without a value (RFC 8689, 2)."""
+    return None if value is None else _bad("REQUIRETLS has no value")
+
+
 # ---------------------------------------------------------------- parameters of RCPT
 
 _NOTIFY: Final = frozenset({"SUCCESS", "FAILURE", "DELAY"})
@@ -170,6 +244,16 @@ def _auth_line(session: "SMTPSession") -> str | None:
     return " ".join(session.mechanisms) or None
 
 
+def _futurerelease_line(session: "SMTPSession") -> str | None:
+    if session.flavour == "lmtp":  # it is for submission (RFC 4865, 4)
+        return None
+    return f"{MAX_HOLD} {_latest():%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _requiretls_line(session: "SMTPSession") -> str | None:
+    return "" if session.secure else None  # RFC 8689, 2: never without TLS
+
+
 # ---------------------------------------------------------------- the table
 
 TABLE: Final = (
@@ -184,6 +268,13 @@ TABLE: Final = (
     Extension("STARTTLS", "RFC 3207", line=_starttls_line),
     Extension("AUTH", "RFC 4954", line=_auth_line, mail={"AUTH": auth}),
     Extension("LIMITS", "RFC 9422", line=_limits_line),
+    Extension("REQUIRETLS", "RFC 8689", line=_requiretls_line, mail={"REQUIRETLS": requiretls}),
+    Extension("DELIVERBY", "RFC 2852", default=False, mail={"BY": by}),
+    Extension(
+        "FUTURERELEASE", "RFC 4865", default=False, line=_futurerelease_line,
+        mail={"HOLDFOR": holdfor, "HOLDUNTIL": holduntil},
+    ),
+    Extension("MT-PRIORITY", "RFC 6710", default=False, mail={"MT-PRIORITY": mt_priority}),
     Extension("VRFY", "RFC 5321"),
     Extension("EXPN", "RFC 5321", default=False),
     Extension("HELP", "RFC 5321"),
@@ -195,6 +286,11 @@ def offer(live: "Live") -> Offer:
     return _offer(live.smtp_extensions)
 
 
+def offered(session: "SMTPSession", keyword: str) -> bool:
+    """Whether a keyword is offered to this client now."""
+    return any(row.keyword == keyword and row.line(session) is not None for row in offer(session.live).rows)
+
+
 @lru_cache(maxsize=64)
 def _offer(changes: frozenset[str]) -> Offer:
     upper = {change.upper() for change in changes}
@@ -204,18 +300,20 @@ def _offer(changes: frozenset[str]) -> Offer:
     return Offer(
         rows,
         frozenset(row.keyword for row in rows),
-        {name: parameter for row in rows for name, parameter in row.mail.items()},
-        {name: parameter for row in rows for name, parameter in row.rcpt.items()},
+        {name: Taken(row, parameter) for row in rows for name, parameter in row.mail.items()},
+        {name: Taken(row, parameter) for row in rows for name, parameter in row.rcpt.items()},
     )
 
 
 def check(
-    known: Mapping[str, Parameter], transaction: Transaction, parameters: Mapping[str, str | None]
-) -> Reply | None:
+    session: "SMTPSession", known: Mapping[str, Taken], transaction: Transaction,
+    parameters: Mapping[str, str | None],
+) -> Reply | None:  # fmt: skip
     """Check parameters; the first that is not understood is the reply."""
     for name, value in parameters.items():
-        if (parameter := known.get(name)) is None:
+        taken = known.get(name)
+        if taken is None or taken.row.line(session) is None:
             return Reply(555, "5.5.4", f"The parameter {name} is not offered")  # RFC 5321, 4.1.1.11
-        if (reply := parameter(transaction, value)) is not None:
+        if (reply := taken.check(transaction, value)) is not None:
             return reply
     return None

@@ -154,11 +154,11 @@ def _check_parameters(
 ) -> Reply | None:
     if parameters:
         if not session.extended:  # nothing was offered to a client that said HELO
-            known: Mapping[str, extensions.Parameter] = {}
+            known: Mapping[str, extensions.Taken] = {}
         else:
             offer = extensions.offer(transaction.scope.live)
             known = offer.rcpt if rcpt else offer.mail
-        if (reply := extensions.check(known, transaction, parameters)) is not None:
+        if (reply := extensions.check(session, known, transaction, parameters)) is not None:
             return reply
     if not transaction.utf8 and not argument.isascii():
         return replies.NEEDS_UTF8

@@ -41,6 +41,8 @@ class Command(NamedTuple):
         turns_away: a negative reply to it is a refusal and is recorded.
         asks: it asks the rules itself before it is carried out, for it knows what they can match.
         before_tls: it is possible where STARTTLS is required and has not come yet (RFC 3207, 4).
+        keyword: of EHLO, without which it is not there.
+        flavours: in which it is there.
     """
 
     verb: str
@@ -49,24 +51,31 @@ class Command(NamedTuple):
     turns_away: bool = False
     asks: bool = False
     before_tls: bool = False
+    keyword: str | None = None
+    flavours: tuple[Flavour, ...] = ("smtp", "submission", "lmtp")
+
+    def there(self, session: "SMTPSession") -> bool:
+        """Whether it is offered now: for HELP; each command says itself that it is not."""
+        return session.flavour in self.flavours and (self.keyword is None or extensions.offered(session, self.keyword))
 
 
+_SMTP: Final[tuple[Flavour, ...]] = ("smtp", "submission")
 COMMANDS: Final = {
     command.verb[:4].encode(): command
     for command in (
-        Command("EHLO", greet.ehlo, "EHLO name", before_tls=True),
-        Command("HELO", greet.helo, "HELO name"),
-        Command("LHLO", greet.lhlo, "LHLO name", before_tls=True),
-        Command("STARTTLS", greet.starttls, "STARTTLS", before_tls=True),
-        Command("AUTH", auth.auth, "AUTH mechanism [initial-response]", turns_away=True),
+        Command("EHLO", greet.ehlo, "EHLO name", before_tls=True, flavours=_SMTP),
+        Command("HELO", greet.helo, "HELO name", flavours=_SMTP),
+        Command("LHLO", greet.lhlo, "LHLO name", before_tls=True, flavours=("lmtp",)),
+        Command("STARTTLS", greet.starttls, "STARTTLS", before_tls=True, keyword="STARTTLS"),
+        Command("AUTH", auth.auth, "AUTH mechanism [initial-response]", turns_away=True, keyword="AUTH"),
         Command("MAIL", mail.mail, "MAIL FROM:<address> [parameters]", turns_away=True, asks=True),
         Command("RCPT", mail.rcpt, "RCPT TO:<address> [parameters]", turns_away=True, asks=True),
         Command("DATA", data.data, "DATA", turns_away=True),
-        Command("BDAT", data.bdat, "BDAT octets [LAST]", turns_away=True, asks=True),
+        Command("BDAT", data.bdat, "BDAT octets [LAST]", turns_away=True, asks=True, keyword="CHUNKING"),
         Command("RSET", mail.rset, "RSET"),
         Command("NOOP", various.noop, "NOOP [anything]", before_tls=True),
-        Command("VRFY", various.vrfy, "VRFY address"),
-        Command("EXPN", various.expn, "EXPN address"),
+        Command("VRFY", various.vrfy, "VRFY address", keyword="VRFY"),
+        Command("EXPN", various.expn, "EXPN address", keyword="EXPN"),
         Command("HELP", various.help_, "HELP [command]"),
         Command("QUIT", various.quit_, "QUIT", before_tls=True),
     )

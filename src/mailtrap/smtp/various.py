@@ -29,7 +29,7 @@ def quit_(session: "SMTPSession", argument: str) -> CommandSteps:
 
 
 def vrfy(session: "SMTPSession", argument: str) -> CommandSteps:
-    """VRFY: yes or no where routing is strict; where everybody is accepted, 252 (RFC 5321, 3.5.3)."""
+    """VRFY: yes or no where RCPT would ask (strict routing); where it takes everybody, 252 (RFC 5321, 3.5.3)."""
     return (yield from _verify(session, "VRFY", argument))
 
 
@@ -55,14 +55,16 @@ def _verify(session: "SMTPSession", verb: str, argument: str) -> CommandSteps:
         return replies.BAD_RECIPIENT
     if verb == "VRFY" and (answer := (yield from _asked(session, verb, str(address)))) is not None:
         return answer
-    if session.live.routing == "open":
-        return Reply(252 if verb == "VRFY" else 250, "2.0.0" if verb == "VRFY" else "2.1.5", f"<{address}>")
     try:
-        known = yield Call(session.services.directory.accepts, session.scope, address)
+        known: bool | None = yield Call(session.services.intake.knows, session.scope, address)
     except StoreError as error:
         session.services.report(error, session.scope)
         return replies.FAILED
-    return Reply(250, "2.1.5", f"<{address}>") if known else Reply(550, "5.1.1", f"<{address}> is not known here")
+    if known is None and verb == "VRFY":
+        return Reply(252, "2.0.0", f"<{address}>")
+    if known is False:
+        return Reply(550, "5.1.1", f"<{address}> is not known here")
+    return Reply(250, "2.1.5", f"<{address}>")
 
 
 def help_(session: "SMTPSession", argument: str) -> CommandSteps:
@@ -73,11 +75,10 @@ def help_(session: "SMTPSession", argument: str) -> CommandSteps:
         return replies.NOT_OFFERED
     yield from ()
     if not argument:
-        others = ("EHLO", "HELO") if session.flavour == "lmtp" else ("LHLO",)
-        verbs = " ".join(command.verb for command in COMMANDS.values() if command.verb not in others)
+        verbs = " ".join(command.verb for command in COMMANDS.values() if command.there(session))
         return Reply(214, "2.0.0", "Commands:", verbs)
     command = COMMANDS.get(argument[:4].upper().encode())
-    if command is None or command.verb != argument.upper():
+    if command is None or command.verb != argument.upper() or not command.there(session):
         return Reply(504, "5.5.4", "There is no such command")
     return Reply(214, "2.0.0", f"Syntax: {command.syntax}")
 
