@@ -63,7 +63,7 @@ class IMAPSession(Machine):
         key: the account; None before the login.
         view: the selected mailbox; None where none is.
         enabled: what the client enabled (RFC 5161).
-        uses_numbers: whether this command has sequence numbers though it is a UID command.
+        uses_numbers: whether this command has sequence numbers, so that EXPUNGE must wait.
         logging_out, tls_begins: what comes after the tagged reply of this command.
         tag: of the command that is carried out.
     """
@@ -189,9 +189,11 @@ class IMAPSession(Machine):
         gate: Gate | None = None
         refused: Reply | None = None
         while True:
-            if first and self.buffer.startswith(_TLS_RECORD):
-                self.record.note(b"a TLS record on a connection without TLS")
-                return None
+            if first and len(self.buffer) >= len(_TLS_RECORD):
+                first = False
+                if self.buffer.startswith(_TLS_RECORD):
+                    self.record.note(b"a TLS record on a connection without TLS")
+                    return None
             event = self.collector.next()
             if event is None:
                 if self.eof:
@@ -474,7 +476,9 @@ class IMAPSession(Machine):
             raise Goodbye("The selected mailbox was deleted", "UNAVAILABLE") from None
         if changes.uidvalidity != view.mailbox.uidvalidity:
             raise Goodbye("The selected mailbox has a new UIDVALIDITY", "UNAVAILABLE")
-        expunges = expunges and (explicit or not _NUMBERED.search(self.buffer))
+        if expunges and not explicit and (current is not None or view.withheld):
+            # a command with numbers that came already was written before the client could know
+            expunges = not _NUMBERED.search(self.buffer)
         news = view.apply(changes, expunges=expunges, current=current)
         if news.vanished and "QRESYNC" in self.enabled:
             lines = [b"* VANISHED %b\r\n" % sequence.encode(news.vanished)]  # RFC 7162, 3.2.10.2
@@ -503,7 +507,9 @@ class IMAPSession(Machine):
     def new_keywords(self, copies: Sequence[CopyRow]) -> bytes:
         """FLAGS and PERMANENTFLAGS where keywords came to be that the client does not know (RFC 3501, 7.2.6)."""
         view = self.selected
-        found = {keyword for flags in {copy.flags for copy in copies} for keyword in flags if keyword[0] != "\\"}
+        found = {
+            keyword for flags in {copy.flags for copy in copies} for keyword in flags if not keyword.startswith("\\")
+        }
         if found <= view.keywords:
             return b""
         view.keywords |= found

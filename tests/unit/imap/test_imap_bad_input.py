@@ -26,6 +26,12 @@ class TestOtherProtocols:
         assert client.send(b"\x16\x03\x01\x02\x00\x01\x00") == b""
         assert client.closed is not None
 
+    def test_a_literal_that_looks_like_one(self, world):
+        client = world.connect()
+        assert client.send(b"a LOGIN {4}\r\n").startswith(b"+ ")
+        assert client.send(b"\x16\x03ab pw\r\n").startswith(b"a BAD")
+        assert client.closed is None
+
     def test_only_the_first_line_is_looked_at(self, world):
         client = world.connect()
         client.ok("NOOP")

@@ -68,6 +68,14 @@ class TestStore:
         assert world.flags(1) == frozenset()
 
 
+class TestFlagsOfPrograms:
+    def test_odd_ones_do_not_break_an_answer(self, world, client):
+        world.store.set_flags(world.mailbox().id, [1], ["", "two words", "(", "\\Odd"], "add")
+        assert b"* 1 FETCH (FLAGS (\\Recent _ _ \\Odd two_words))" in client.ok("FETCH 1 FLAGS")
+        assert b"two_words" in client.ok("SELECT INBOX")
+        assert not world.errors
+
+
 class TestCopy:
     def test_copyuid(self, world, client):
         client.ok("CREATE a")

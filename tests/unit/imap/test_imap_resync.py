@@ -43,6 +43,7 @@ class TestEnabling:
         [
             "ENABLE CONDSTORE", "FETCH 1 MODSEQ", "FETCH 1 (FLAGS MODSEQ)", "FETCH 1 FLAGS (CHANGEDSINCE 1)",
             "STORE 1 (UNCHANGEDSINCE 1) +FLAGS.SILENT (x)", "SEARCH MODSEQ 1", "STATUS INBOX (HIGHESTMODSEQ)",
+            'LIST "" INBOX RETURN (STATUS (HIGHESTMODSEQ))',
         ],
     )  # fmt: skip
     def test_each_use_enables_it(self, world, client, box, command):

@@ -94,6 +94,8 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
     if asked.patterns == [""] and not asked.extended:
         yield responses.listed(b"LIST", ("\\Noselect",), "")  # RFC 3501, 6.3.8: the separator and the root
         return None
+    if "HIGHESTMODSEQ" in asked.status and (enabled := session.enable_condstore()):
+        yield enabled  # RFC 7162, 3.1.7
     store = session.services.store
     rows: Sequence[MailboxRow] = yield Call(store.mailboxes, session.account)
     subscribed: Sequence[str] = yield Call(store.subscriptions, session.account)

@@ -42,7 +42,7 @@ def overview(store: Store, mailbox: int, peek: bool) -> Overview:
         if not first_unseen and "\\Seen" not in copy.flags:
             first_unseen = bisect_left(snapshot.uids, copy.uid) + 1
     for flags in flag_sets:
-        keywords.update(flag for flag in flags if flag[0] != "\\")
+        keywords.update(flag for flag in flags if not flag.startswith("\\"))
     if first_unseen > len(snapshot.uids):  # it came after the snapshot
         first_unseen = 0
     return Overview(snapshot, recent_from, frozenset(keywords), first_unseen)
