@@ -13,6 +13,7 @@ The form of a transcript, one line each, times in seconds since the connection:
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import count
 from typing import Any, Final, Literal
 
@@ -20,6 +21,7 @@ from . import clock, limits
 
 ProtocolName = Literal["smtp", "lmtp", "pop3", "imap", "http"]
 _numbers: Final = count(1)
+_SHORT: Final = 100  # octets of a reply that is likely to be given again
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,7 @@ class Session:
 
     def reply(self, text: bytes) -> None:
         """The server answered this: one line or several, with or without the last line end."""
-        for line in text.splitlines():
-            self._add(b"S %b\n" % (line if len(line) <= limits.LINE_LOG else line[: limits.LINE_LOG]))
+        self._add(_often_said(text) if len(text) <= _SHORT else _said(text))
 
     def note(self, text: bytes) -> None:
         """Something that is not a line of the conversation: a body and its size, TLS, a fault."""
@@ -144,10 +145,19 @@ class Session:
 
     def _elide(self) -> None:
         """A log over its limit keeps its beginning and its newest lines: the middle goes."""
-        while self._log_size > limits.TRANSACTION_LOG and len(self._log) > 2:
-            gone = self._log.pop(len(self._log) // 2)
+        # Some at once, so that a session of many commands does not pay for it at each.
+        log, enough = self._log, limits.TRANSACTION_LOG - limits.TRANSACTION_LOG // 8
+        first = end = len(log) // 2
+        while self._log_size > enough and end - first < len(log) - 2:
+            if end < len(log) - 1:
+                gone = log[end]
+                end += 1
+            else:
+                first -= 1
+                gone = log[first]
             self._log_size -= len(gone)
-            self._elided += 1
+        del log[first:end]
+        self._elided += end - first
 
     # ------------------------------------------------------------ kept by a store
 
@@ -205,6 +215,13 @@ class Session:
     def __repr__(self) -> str:
         state = "open" if self.open else "closed"
         return f"<Session {self.id} {self.protocol} {self.peer[0]}:{self.peer[1]} {state}>"
+
+
+def _said(text: bytes) -> bytes:
+    return b"".join([b"S %b\n" % line[: limits.LINE_LOG] for line in text.splitlines()])
+
+
+_often_said = lru_cache(maxsize=512)(_said)  # the same few replies are given again and again
 
 
 def parse_commands(transcript: str, opened_at: float, *, tagged: bool = False) -> list[Command]:

@@ -16,7 +16,7 @@ from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import limits
+from .. import clock, limits
 from ..wire.machine import Machine
 from ..wire.steps import (
     NEED_DATA,
@@ -107,6 +107,7 @@ class Driver(Connection):
             self.abort()
             return
         machine.record.on_disconnect(self._disconnect)
+        machine.turned_away = hub.crowd(self)
         hub.opened(self)
         if self._implicit is None:
             self._pump()
@@ -274,7 +275,10 @@ class Driver(Connection):
             self._state = _WAITING
             self.hub.loop.call_soon(self._next_turn)
         if out:
-            self._flush(out)
+            if self._pipe is None and not self._chunks and size <= limits.WRITE_CHUNK and not self._wire.is_closing():
+                self._write(out[0] if len(out) == 1 else b"".join(out))
+            else:
+                self._flush(out)
 
     def _flush(self, out: list[bytes]) -> None:
         if out:
@@ -473,19 +477,31 @@ class Driver(Connection):
         self._flush(out)
         self.end()
 
+    @property
+    def patience(self) -> float:
+        """Seconds after which the connection may have to end, at the earliest."""
+        machine = self.machine
+        total = machine.scope.live.session_timeout
+        return min(machine.timeout, total) if total else machine.timeout
+
     def swept(self, now: float) -> None:
         """The hub looks at every connection now and then: end it where nothing happens for too long."""
         state = self._state
+        machine = self.machine
         if (state is _WORKING or state is _WAITING) and not self._choked and not self._ending:
             self._heard = True
-        if not self._quiet_too_long(now, self.machine.timeout):
+        total = machine.scope.live.session_timeout
+        outlived = total > 0 and clock.now() - machine.record.opened_at >= total
+        if outlived and state is _WORKING and not self._gone:
+            return  # a mail that is being kept: its sender hears of it
+        if not self._quiet_too_long(now, machine.timeout) and not outlived:
             return
         if self._ending or self._choked or state is not _PARKED:
             self.abort()
             return
         self._state = _OVER
         try:
-            self.send(self.machine.expired())
+            self.send(machine.outlived() if outlived else machine.expired())
         except BaseException as error:  # noqa: BLE001  reported
             self.hub.report(error, self.machine.scope)
         self.end()
