@@ -6,7 +6,6 @@ import poplib
 import pytest
 
 from mailtrap import MailServer
-from mailtrap.wire.steps import Delay
 
 MAIL = b"Subject: hello\r\n\r\nhello\r\n"
 
@@ -29,12 +28,10 @@ def test_reading_over_pop3_leaves_flags_alone(server):
     assert copy.uid == server.mailbox("bob@example.com").messages[0].uid
 
 
-def test_a_failed_login_is_answered_without_a_delay(server, monkeypatch):
-    made = []
-    monkeypatch.setattr(Delay, "__init__", lambda self, *args, **kw: made.append(args))
+def test_a_failed_login_is_answered_without_a_delay(server, delays):
     with imaplib.IMAP4(server.imap.host, server.imap.port, timeout=10) as client:
         for _ in range(3):
             with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
                 client.login("bob@example.com", "wrong")
-    assert made == []
+    assert delays == []
     assert server.errors == []

@@ -124,6 +124,18 @@ def test_what_is_claimed_has_tests() -> None:
     assert wrong == []
 
 
+def test_what_is_offered_is_not_called_missing() -> None:
+    """Of what CAPABILITY and EHLO say no row tells that it is not there."""
+    from mailtrap.imap.capabilities import TABLE as CAPABILITIES
+    from mailtrap.smtp.extensions import TABLE as EXTENSIONS
+
+    status = {row.number: row.status for row in rows()}
+    offered = {row.name: row.rfc for row in CAPABILITIES} | {row.keyword: row.source for row in EXTENSIONS}
+    texts = {name: status[number] for name, source in offered.items() for number in citations(source)}
+    assert len(texts) > 30
+    assert {name: text for name, text in texts.items() if text.startswith("no") or "not offered" in text} == {}
+
+
 def test_each_test_named_exists() -> None:
     named = {text for text in CODE.findall(SPECS) if text.startswith("tests/")}
     named.update(test for row in rows() for test in row.tests)

@@ -157,7 +157,7 @@ def test_mailtrap_after_message():
     with MailServer(plugins=[Plugin()], http_port=None) as server:
         send(server, "bob@example.com")
         placed = server.deliver(MAIL, recipients="carol@example.com")
-        found = [heard.get(timeout=10), heard.get(timeout=10)]
+        found = [heard.get(timeout=10) for _ in range(2)]
         assert all(isinstance(message, Message) for message in found)
         assert {message.origin for message in found} == {"smtp", "deliver"}
         assert placed in found

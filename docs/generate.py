@@ -1,0 +1,71 @@
+"""Writes docs/reference/settings.md anew from what mailtrap.config says:  python docs/generate.py"""
+
+# ruff: noqa: INP001  a script, not a package
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import Field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from mailtrap import config
+
+TARGET = Path(__file__).parent / "reference/settings.md"
+HEAD = """# Settings
+
+This file is written by `docs/generate.py` from `mailtrap.config`.
+
+A setting has one name everywhere:
+
+- Python: `MailServer(routing="strict")`, `server.scope(routing="strict")`.
+- pytest: the fixture `mailtrap_config`, `mailtrap_routing = strict` in an ini file (lists with spaces),
+  `@pytest.mark.mailtrap(routing="strict")`.
+- `mailtrap serve` and `mailtrap config`: `--routing strict`, else `MAILTRAP_ROUTING=strict`, else `routing = "strict"`
+  in the TOML file of `--config`. A list is written with commas or spaces, in TOML as an array; `--account` and
+  `--local-domain` are repeated.
+
+Times are in seconds, sizes in octets. Where `mailtrap serve` has another default it stands in the column *serve*.
+"""
+BOOT = "Fixed when a server starts"
+LIVE = "Of a scope, to be changed at any time"
+
+
+def written(value: object) -> str:
+    """A value as a cell of a table."""
+    if isinstance(value, frozenset | tuple):
+        value = sorted(map(str, value)) or "empty"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def kind(hint: Any) -> str:
+    """A type as a cell of a table."""
+    if get_origin(hint) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(hint))
+    if get_origin(hint) in (frozenset, tuple):
+        return "list" if get_args(hint)[0] is str else "list of objects"
+    names = {
+        str: "text", str | None: "text", int | None: "port", int: "number", float: "seconds", bool: "`true`, `false`",
+        object | None: "object",
+    }  # fmt: skip
+    return names[hint]
+
+
+def table(owner: type, settings: Mapping[str, Field[Any]]) -> Iterator[str]:
+    """The lines of a table."""
+    hints = get_type_hints(owner)
+    yield "| Setting | Type | Default | serve | Meaning |"
+    yield "|---|---|---|---|---|"
+    for name, setting in settings.items():
+        default, serve = written(setting.default), written(setting.metadata["serve"])
+        other = "" if serve == default else serve
+        yield f"| `{name}` | {kind(hints[name])} | {default} | {other} | {setting.metadata['meaning']} |"
+
+
+def render() -> str:
+    """The file."""
+    boot, live = table(config.Boot, config.BOOT), table(config.Live, config.LIVE)
+    return "\n".join([HEAD, f"## {BOOT}", "", *boot, "", f"## {LIVE}", "", *live, ""])
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), "utf-8")
+    sys.stdout.write(f"wrote {TARGET}\n")
