@@ -204,6 +204,15 @@ class Account:
             self._store.subscribe(self.key, row.name)
         return Mailbox(self._server, self, row)
 
+    @property
+    def subscriptions(self) -> Sequence[str]:
+        """The names that its clients are subscribed to, sorted."""
+        return self._store.subscriptions(self.key)
+
+    def subscribe(self, name: str, on: bool = True) -> None:
+        """Subscribe its clients to a name, or end that. There need not be such a mailbox."""
+        self._store.subscribe(self.key, name, on)
+
     def remove(self) -> None:
         """Take it away with its mailboxes. Its messages stay in ``server.messages``."""
         self._store.remove_account(self.key)

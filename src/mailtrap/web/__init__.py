@@ -3,12 +3,14 @@
 Importing this package imports no Flask; ``create_app`` does.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from ..server import MailServer
+
+API: Final = 1  # of ``/api/mailtrap/``; grows when an answer changes in a way that a client must know
 
 
 def create_app(server: "MailServer") -> "Flask":

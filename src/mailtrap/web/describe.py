@@ -4,8 +4,9 @@ Times are ISO 8601 in UTC; beside those that somebody may compute with stands ``
 are octets. Addresses of an envelope stand as they were sent.
 """
 
+import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from ..delivery.refusal import Refusal
 from ..mailboxes import Account, Mailbox
@@ -15,6 +16,8 @@ from ..message.model import Attachment, Copy, Message
 from ..transcript import Session
 
 Json = dict[str, Any]
+
+WITH_BYTES: Final = 64 * 1024  # octets of a message up to which a list carries its bytes
 
 
 def address(found: Address) -> Json:
@@ -89,6 +92,12 @@ def received(found: Message) -> Json:
         "session": session(found.session),
         "transcript": found.transcript,
     }
+
+
+def whole(found: Message) -> Json:
+    """As ``received``, with the bytes in base64 where they are not too many."""
+    encoded = base64.b64encode(found.raw).decode("ascii") if found.size <= WITH_BYTES else None
+    return {**received(found), "raw": encoded}
 
 
 def heading(found: Message) -> Json:
@@ -186,6 +195,8 @@ def mailbox(found: Mailbox) -> Json:
         "selectable": row.selectable,
         "messages": status.messages,
         "unseen": status.unseen,
+        "deleted": status.deleted,
+        "recent": status.recent,
         "size": status.size,
     }
 

@@ -8,12 +8,11 @@ from .. import __version__
 from ..delivery.refusal import Refusal
 from ..errors import AmbiguousMessage, MessageNotFound, StoreError, UnexpectedMessage
 from ..transcript import Session
-from . import criteria, describe, questions
+from . import API, criteria, describe, questions
 from .events import stream
 from .problems import BadParameter, Problem
 from .site import Selection, Site
 
-API: Final = 1  # grows when an answer changes in a way that a client must know
 PAGE: Final = 100  # messages in a list, unless asked otherwise
 LARGEST_PAGE: Final = 1000
 _WAIT: Final = frozenset(("timeout", "scope", "since", "latest", "at_least"))
@@ -354,7 +353,12 @@ class OwnAPI:
         return jsonify(token=self._site.select().view.issue_token(user, expires_in=expires)), 201
 
 
-_FORMS: Final = {"heading": describe.heading, "received": describe.received, "message": describe.message}
+_FORMS: Final = {
+    "heading": describe.heading,
+    "received": describe.received,
+    "whole": describe.whole,
+    "message": describe.message,
+}
 
 
 def find_session(site: Site, id: str) -> Session:  # noqa: A002

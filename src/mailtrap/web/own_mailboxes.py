@@ -38,6 +38,8 @@ class MailboxAPI:
         add("/accounts/<path:address>", view_func=self.remove_account, methods=["DELETE"])
         add("/mailboxes", view_func=self.mailboxes)
         add("/mailboxes", view_func=self.create, methods=["POST"])
+        add("/subscriptions", view_func=self.subscriptions)
+        add("/subscriptions", view_func=self.subscribe, methods=["POST"])
         add("/mailboxes/<int:id>", view_func=self.mailbox)
         add("/mailboxes/<int:id>", view_func=self.rename, methods=["PATCH"])
         add("/mailboxes/<int:id>", view_func=self.remove, methods=["DELETE"])
@@ -129,6 +131,19 @@ class MailboxAPI:
         """Delete a mailbox with the copies in it."""
         self._server.mailbox_by_id(id).delete()
         return jsonify(removed=id)
+
+    def subscriptions(self) -> Response:
+        """The names that the clients of ``account=`` are subscribed to."""
+        return jsonify(self._find(questions.text("account", request.args.get("account"))).subscriptions)
+
+    def subscribe(self) -> Response:
+        """Subscribe the clients of an account to a name, or end that."""
+        given = questions.body()
+        questions.known(given, ("account", "name", "subscribed"))
+        account = self._find(questions.text("account", given.get("account")))
+        on = questions.flag("subscribed", given.get("subscribed", True))
+        account.subscribe(questions.text("name", given.get("name")), on)
+        return jsonify(account.subscriptions)
 
     # ------------------------------------------------------------ copies
 

@@ -1,0 +1,536 @@
+"""One interface: a server in the process, and the same seen through ``MailServer.connect``, must behave alike."""
+
+import re
+import smtplib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+
+import pytest
+
+from mailtrap import (
+    AmbiguousMessage,
+    ConfigError,
+    MailServer,
+    MailtrapError,
+    MessageNotFound,
+    ServerError,
+    ServerRestarted,
+    StoreError,
+    UnexpectedMessage,
+)
+from mailtrap.errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed
+
+
+@pytest.fixture
+def local() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["in process", "connected"])
+def server(request: pytest.FixtureRequest, local: MailServer) -> Iterator[MailServer]:
+    if request.param == "in process":
+        yield local
+    else:
+        with MailServer.connect(local.http.url) as remote:
+            yield remote
+
+
+@pytest.fixture
+def remote(local: MailServer) -> Iterator[MailServer]:
+    with MailServer.connect(local.http.url, timeout=10) as remote:
+        yield remote
+
+
+def mail(subject: str = "Hello", **headers: str) -> EmailMessage:
+    made = EmailMessage()
+    made["From"] = "Ann <ann@example.com>"
+    made["To"] = "Bob <bob@example.com>"
+    made["Subject"] = subject
+    for name, value in headers.items():
+        made[name] = value
+    made.set_content("some words\n")
+    return made
+
+
+def send(server: MailServer, subject: str = "Hello", *recipients: str) -> None:
+    with smtplib.SMTP(server.smtp.host, server.smtp.port, local_hostname="me.test") as smtp:
+        smtp.sendmail("ann@example.com", recipients or ["bob@example.com"], mail(subject).as_bytes(policy=SMTP))
+
+
+def later(function: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
+# ---------------------------------------------------------------- messages
+
+
+def test_a_message_is_the_same_all_over(server: MailServer) -> None:
+    send(server, "Grüße", "bob@example.com", "hidden@example.org")
+    message = server.message(subject="Grüße")
+    assert (message.origin, message.seq, message.scope) == ("smtp", 1, "")
+    assert (message.mail_from, list(message.recipients)) == (
+        "ann@example.com",
+        ["bob@example.com", "hidden@example.org"],
+    )
+    assert message.bcc == ["hidden@example.org"]
+    assert message.to == ["bob@example.com"]
+    assert message.to[0].name == "Bob"
+    assert message.envelope.mail_parameters["SIZE"]
+    assert message.text == "some words\n"
+    assert message.raw.endswith(b"some words\r\n")
+    assert message.size == len(message.raw)
+    assert abs((message.received_at - datetime.now(UTC)).total_seconds()) < 60
+    assert (message.session.protocol, message.session.helo) == ("smtp", "me.test")
+    assert "MAIL FROM" in message.transcript.upper()
+    assert message.session.commands[0].verb == "EHLO"
+    assert message == server.messages[0] == server.get(message.id)
+    assert [(copy.account.address, copy.mailbox.name) for copy in message.copies] == [
+        ("bob@example.com", "INBOX"),
+        ("hidden@example.org", "INBOX"),
+    ]
+    assert server.get("0" * 20) is None
+
+
+def test_ids_are_those_of_the_server(local: MailServer, remote: MailServer) -> None:
+    for _ in range(30):
+        send(local)
+    assert [message.id for message in remote.messages] == [message.id for message in local.messages]
+    assert [message.received_at for message in remote.messages] == [message.received_at for message in local.messages]
+
+
+def test_bytes_are_exact(server: MailServer) -> None:
+    raw = b"Subject: x\n\nbare\rnew\nlines \xff\x00" + b"." * 100_000
+    assert server.deliver(raw, recipients="bob@example.com").raw == raw
+    assert server.page()[0].raw == raw
+
+
+def test_pages(server: MailServer) -> None:
+    for number in range(7):
+        server.deliver(mail(str(number)), recipients="bob@example.com")
+    assert [message.subject for message in server.page(limit=2)] == ["6", "5"]
+    assert [message.subject for message in server.page(before=4, limit=2)] == ["2", "1"]
+    assert [message.subject for message in server.page(after=5, newest_first=False)] == ["5", "6"]
+    assert server.messages == []  # placed, not submitted
+
+
+def test_more_messages_than_one_answer_carries(local: MailServer, remote: MailServer) -> None:
+    for number in range(1100):
+        local.send(b"Subject: %d\r\n\r\n" % number, recipients=["bob@example.com"])
+    assert [message.subject for message in remote.messages] == [str(number) for number in range(1100)]
+    assert [message.subject for message in remote.page()] == [str(number) for number in reversed(range(1100))]
+    assert remote.message(subject="1099").seq == 1100
+
+
+def test_delete_and_clear(server: MailServer) -> None:
+    for number in range(4):
+        send(server, str(number))
+    assert server.delete(server.messages[:1]) == 1
+    assert [message.subject for message in server.messages] == ["1", "2", "3"]
+    server.clear()
+    assert server.messages == []
+    assert server.mailbox("bob@example.com").messages == []
+
+
+def test_a_message_that_is_gone(server: MailServer) -> None:
+    large = server.deliver(b"Subject: x\r\n\r\n" + b"x" * 200_000, recipients="bob@example.com")
+    (other,) = server.page()
+    server.clear()
+    with pytest.raises(StoreError):
+        _ = other.raw
+    assert large.copies == []
+
+
+# ---------------------------------------------------------------- waits
+
+
+def test_a_wait_is_woken(server: MailServer, local: MailServer) -> None:
+    thread = later(lambda: send(local, "late"))
+    assert server.message(subject="late", timeout=10).subject == "late"
+    thread.join()
+
+
+def test_waits_take_any_criteria(server: MailServer) -> None:
+    send(server, "one")
+    send(server, "two")
+    assert server.message(subject=re.compile("^t")).subject == "two"
+    assert server.message(where=lambda message: message.subject == "one").subject == "one"
+    assert server.message(header={"Subject": "one"}, to=["bob@example.com"]).seq == 1
+    assert server.latest().subject == "two"
+    assert [message.subject for message in server.wait_for(exactly=2)] == ["one", "two"]
+    with pytest.raises(AmbiguousMessage, match="2 messages match"):
+        server.message()
+    with pytest.raises(UnexpectedMessage):
+        server.wait_for(exactly=1)
+    with pytest.raises(TypeError, match="subject"):
+        server.message(subjct="x")
+
+
+def test_a_wait_in_vain_explains_itself(server: MailServer) -> None:
+    server.configure(routing="strict")
+    send_error: list[Exception] = []
+    try:
+        send(server, "refused")
+    except smtplib.SMTPException as error:
+        send_error.append(error)
+    server.configure(routing="open")
+    send(server, "other")
+    with pytest.raises(MessageNotFound) as raised:
+        server.message(subject="wanted", timeout=0.05)
+    text = str(raised.value)
+    assert "within 0.05 s" in text
+    assert "subject is 'other', not 'wanted'" in text
+    assert "550 5.1.1" in text
+    assert send_error
+
+
+def test_marks_and_expectations(server: MailServer) -> None:
+    send(server, "before")
+    mark = server.mark()
+    assert server.mark() == mark
+    send(server, "after")
+    assert server.message(since=mark).subject == "after"
+    with server.expect_message(subject="before") as info:
+        send(server, "before")
+    assert info.value.seq == 3
+
+
+def test_no_message(server: MailServer) -> None:
+    server.assert_no_message()
+    server.assert_no_message(within=0.05)
+    send(server)
+    server.assert_no_message(to="carol@example.com")
+    with pytest.raises(UnexpectedMessage):
+        server.assert_no_message(subject="Hello")
+    server.wait_until_quiet(0.05)
+
+
+def test_no_message_waits_for_open_transactions(server: MailServer) -> None:
+    with smtplib.SMTP(server.smtp.host, server.smtp.port) as smtp:
+        smtp.ehlo()
+        smtp.mail("ann@example.com")
+        result: list[BaseException | None] = []
+
+        def check() -> None:
+            try:
+                server.assert_no_message(subject="Hello")
+                result.append(None)
+            except UnexpectedMessage as error:
+                result.append(error)
+
+        thread = later(check)
+        smtp.rcpt("bob@example.com")
+        smtp.data(mail().as_bytes())
+        thread.join(10)
+    (error,) = result
+    assert isinstance(error, UnexpectedMessage)
+
+
+def test_many_threads_wait_at_once(remote: MailServer, local: MailServer) -> None:
+    found: dict[int, str] = {}
+
+    def wait(number: int) -> None:
+        found[number] = remote.message(subject=f"Number {number}", timeout=20).subject
+
+    threads = [later(lambda number=number: wait(number)) for number in range(8)]  # type: ignore[misc]
+    for number in range(8):
+        local.send(mail(f"Number {number}"), recipients=["bob@example.com"])
+    for thread in threads:
+        thread.join(20)
+    assert found == {number: f"Number {number}" for number in range(8)}
+
+
+def test_wait_for_command(server: MailServer) -> None:
+    with smtplib.SMTP(server.smtp.host, server.smtp.port) as smtp:
+        thread = later(lambda: smtp.noop())
+        session = server.wait_for_command("NOOP", protocol="smtp", timeout=10)
+        thread.join()
+        assert session.protocol == "smtp"
+        assert session.open
+    with pytest.raises(MessageNotFound, match="IDLE"):
+        server.wait_for_command("IDLE", timeout=0.01)
+
+
+# ---------------------------------------------------------------- accounts and mailboxes
+
+
+def test_accounts(server: MailServer) -> None:
+    account = server.add_account("Bob@Example.com", "pw")
+    assert (account.address, account.password) == ("bob@example.com", "pw")
+    assert [found.address for found in server.accounts] == ["bob@example.com"]
+    assert server.account("carol@example.com").password is None
+    sent = account.create("Sent/2026", special_use="\\Sent")
+    assert sent.special_use == {"\\Sent"}
+    assert [mailbox.name for mailbox in account.mailboxes] == ["INBOX", "Sent", "Sent/2026"]
+    with pytest.raises(MailboxExists):
+        account.create("Sent/2026")
+    with pytest.raises(NoSuchMailbox, match="'Sent/2026'"):
+        account.mailbox("Drafts")
+    account.remove()
+    assert [found.address for found in server.accounts] == ["carol@example.com"]
+    server.configure(routing="strict")
+    with pytest.raises(NoSuchAccount):
+        server.account("nobody@example.com")
+
+
+def test_mailboxes(server: MailServer) -> None:
+    message = server.deliver(
+        mail(), recipients=["bob@example.com", "c@x.test"], mail_from="a@x.test", flags=["\\Flagged", "work"],
+        internal_date=datetime(2026, 7, 20, 14, 3, tzinfo=UTC),
+    )  # fmt: skip
+    assert message.origin == "deliver"
+    inbox = server.mailbox("bob@example.com")
+    (copy,) = inbox.messages
+    assert (copy.uid, copy.flags, copy.subject) == (1, {"\\Flagged", "work"}, "Hello")
+    assert copy.internal_date == datetime(2026, 7, 20, 14, 3, tzinfo=UTC)
+    assert copy.message == message
+    before = inbox.highestmodseq
+    inbox.set_flags(copy, ["\\Seen"])
+    assert copy.flags == {"\\Flagged", "\\Seen", "work"}
+    assert (inbox.highestmodseq, copy.modseq) == (before + 1, before + 1)
+    inbox.set_flags([copy], ["work"], "remove")
+    assert inbox.message(flags={"\\Flagged", "\\Seen"}).uid == 1
+    old = inbox.account.create("Old")
+    (copied,) = inbox.copy(copy, "Old")
+    (moved,) = inbox.move(copy, "Old")
+    assert [copied.uid, moved.uid] == [found.uid for found in old.messages] == [1, 2]
+    with pytest.raises(StoreError, match="not in"):
+        _ = copy.flags
+    appended = old.append(b"Subject: draft\r\n\r\n", flags=["\\Deleted"])
+    assert (appended.uid, appended.origin) == (3, "append")
+    old.expunge()
+    assert old.uidnext == 4
+    old.expunge(copied)
+    assert [found.uid for found in old.messages] == [2]
+    assert old.status.messages == 1
+    validity = old.uidvalidity
+    assert old.renumber() == old.uidvalidity > validity
+    old.rename("New")
+    assert old.name == "New"
+    old.delete()
+    with pytest.raises(NoSuchMailbox):
+        _ = old.name
+    with pytest.raises(NotAllowed):
+        server.deliver(mail(), recipients="all")
+
+
+def test_a_mailbox_wait_is_woken_by_another_device(server: MailServer, local: MailServer) -> None:
+    server.deliver(mail(), recipients="bob@example.com")
+    inbox = server.mailbox("bob@example.com")
+    there = local.mailbox("bob@example.com")
+    thread = later(lambda: there.set_flags(there.messages, ["\\Answered"]))
+    assert inbox.message(flags={"\\Answered"}, timeout=10).uid == 1
+    thread.join()
+    with pytest.raises(MessageNotFound, match="INBOX"):
+        inbox.message(subject="none", timeout=0.01)
+
+
+def test_the_record(server: MailServer) -> None:
+    send(server)
+    server.set_record_flags(server.messages, ["\\Seen", "kept"])
+    assert server.record_flags(server.messages) == {1: {"\\Seen", "kept"}}
+    assert server.record().status.unseen == 0
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def test_refusals_sessions_errors(server: MailServer, local: MailServer) -> None:
+    server.configure(max_message_size=100)
+    with pytest.raises(smtplib.SMTPException):
+        send(server)
+    (refusal,) = server.refused
+    assert refusal.reply.startswith("552")
+    assert list(refusal.envelope.recipients) in ([], ["bob@example.com"])
+    assert refusal.session.id in [session.id for session in server.sessions]
+    assert "EHLO" in refusal.session.transcript.upper()
+    local.report(ValueError("what went wrong"))
+    (error,) = server.errors
+    assert "what went wrong" in str(error)
+    server.clear()
+    assert (list(server.refused), list(server.errors)) == ([], [])
+
+
+def test_refused_bytes(server: MailServer) -> None:
+    server.configure(max_message_size=10)
+    with pytest.raises(StoreError, match=r"552 5\.3\.4"):
+        server.send(mail(), recipients=["bob@example.com"])
+    (refusal,) = server.refused
+    assert (refusal.stage, refusal.raw) == ("POST", mail().as_bytes(policy=mail().policy.clone(linesep="\r\n")))
+
+
+def test_a_session_can_be_ended(server: MailServer) -> None:
+    with socket.create_connection((server.smtp.host, server.smtp.port), timeout=10) as client:
+        assert client.recv(100).startswith(b"220")
+        client.sendall(b"EHLO me.test\r\n")
+        assert client.recv(1000)
+        (session,) = [found for found in server.sessions if found.open]
+        session.disconnect()
+        with suppress(ConnectionResetError):
+            assert client.recv(100) == b""
+
+
+def test_scopes(server: MailServer) -> None:
+    with server.scope("run", timeout=0.01) as inner:
+        assert (inner.name, inner.domain) == ("run", "run.test")
+        assert inner.address("bob") == "bob@run.test"
+        assert inner.address("bob") == "bob-2@run.test"
+        send(server, "inside", "bob@run.test")
+        assert inner.message().subject == "inside"
+        assert [account.address for account in inner.accounts] == ["bob@run.test"]
+        inner.configure(routing="strict")
+        with pytest.raises(smtplib.SMTPException):
+            send(server, "no", "carol@run.test")
+        assert len(inner.refused) == 1
+        assert server.refused == []
+        assert server.messages == []
+        view = server.view("run")
+        assert view is not None
+        assert [message.subject for message in view.messages] == ["inside"]
+        with server.scope("run") as second:
+            assert second.name == "run-2"
+        inner.reset()
+        assert inner.messages == []
+        assert list(inner.accounts) == []
+    assert set(server.scopes) == {"", "run", "run-2"}
+    assert server.view("none") is None
+    assert server.scope("Ünïcode name").name == "Ünïcode name"
+
+
+def test_wrong_settings(server: MailServer) -> None:
+    with pytest.raises(ConfigError, match="routing"):
+        server.configure(ruoting="open")
+    with pytest.raises(ConfigError, match="cannot change"):
+        server.scope("x", smtp_port=1)
+
+
+def test_what_the_server_is(server: MailServer, local: MailServer) -> None:
+    assert {name: found.port for name, found in server.endpoints.items()} == {
+        name: found.port for name, found in local.endpoints.items()
+    }
+    assert server.imap.url == local.imap.url
+    assert server.ca_pem == local.ca_pem
+    assert server.started_at == local.started_at
+    assert not server.stopped
+    with smtplib.SMTP_SSL(server.smtps.host, server.smtps.port, context=server.ssl_context()) as smtp:
+        assert smtp.noop()[0] == 250
+    assert server.issue_token("bob@example.com")
+    assert server.config_for("django")
+
+
+def test_seed(server: MailServer) -> None:
+    server.seed({"bob@example.com": {"password": "pw"}})
+    assert server.account("bob@example.com").password == "pw"
+
+
+# ---------------------------------------------------------------- what only a connected client meets
+
+
+def test_nothing_answers() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        with pytest.raises(MailtrapError, match="no server answers"):
+            MailServer.connect(f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("url", ["", "mailtrap", "smtp://127.0.0.1", "http://", "http://x:port", "http://[::1"])
+def test_no_url(url: str) -> None:
+    with pytest.raises(ConfigError, match="no URL"):
+        MailServer.connect(url)
+
+
+def test_another_server(local: MailServer) -> None:
+    with pytest.raises(MailtrapError):
+        MailServer.connect(f"http://{local.smtp.host}:{local.smtp.port}")
+    with pytest.raises(MailtrapError, match="no mailtrap server"):
+        MailServer.connect(f"{local.http.url}/elsewhere")
+
+
+def test_another_version(local: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailtrap.remote.server.API", 99)
+    with pytest.raises(MailtrapError, match="speaks version 1"):
+        MailServer.connect(local.http.url)
+
+
+def test_settings_of_a_client(local: MailServer) -> None:
+    with MailServer.connect(local.http.url, timeout=0.01, smtp_port=2525) as remote:
+        assert remote.smtp.port == 2525
+        with pytest.raises(MessageNotFound, match=r"within 0\.01 s"):
+            remote.message()
+    with pytest.raises(ConfigError, match="belongs to the running server"):
+        MailServer.connect(local.http.url, routing="strict")
+    with pytest.raises(ConfigError, match="timeout"):
+        MailServer.connect(local.http.url, tiemout=1)
+
+
+def test_leaving_leaves_the_server_running(local: MailServer) -> None:
+    with MailServer.connect(local.http.url) as remote:
+        send(remote)
+        remote.message()
+    remote.stop()
+    assert local.message().subject == "Hello"
+
+
+def test_what_a_client_cannot_do_is_said(remote: MailServer) -> None:
+    for act in (
+        lambda: remote.smtp.on("RCPT").respond_with(450),
+        remote.aiosmtpd_handler,
+        lambda: remote.settings,
+        lambda: remote.report(ValueError()),
+        lambda: remote._parts.intake,
+    ):
+        with pytest.raises(MailtrapError):
+            act()
+
+
+def test_errors_of_the_server_are_told_as_such(local: MailServer, remote: MailServer) -> None:
+    local.report(ValueError("x"))
+    assert isinstance(remote.errors[0], ServerError)
+
+
+def test_a_server_that_stops_ends_a_wait() -> None:
+    local = MailServer().start()
+    remote = MailServer.connect(local.http.url)
+    raised: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            remote.message(timeout=30)
+        except MailtrapError as error:
+            raised.append(error)
+
+    thread = later(wait)
+    while remote.bell.rings == 0:  # its event stream has begun
+        remote.bell.wait(0, 5)
+    local.stop()
+    thread.join(10)
+    remote.stop()
+    (error,) = raised
+    assert not isinstance(error, AssertionError)
+
+
+def test_a_server_that_began_anew_is_noticed() -> None:
+    first = MailServer().start()
+    port = first.http.port
+    remote = MailServer.connect(first.http.url)
+    send(remote, "old")
+    mark = remote.mark()
+    assert remote.message().subject == "old"
+    first.stop()
+    with MailServer(http_port=port) as second:
+        second.send(mail("new"), recipients=["bob@example.com"])
+        with pytest.raises(ServerRestarted):
+            remote.message(since=mark, timeout=0)
+        with pytest.raises(ServerRestarted):
+            remote.message(timeout=0)
+        assert remote.message().subject == "new"
+        assert [message.subject for message in remote.messages] == ["new"]
+        remote.stop()
