@@ -456,6 +456,16 @@ class Store(ABC):
     def copies(self, mailbox: int, uids: Iterable[int] | None = None) -> Sequence[CopyRow]:
         """Copies, ascending by UID; None: all. UIDs that are not there are passed over."""
 
+    def marks(self, mailbox: int) -> tuple[frozenset[str], int]:
+        """The flags and keywords that some copy has, and the lowest UID without ``\\Seen``; 0 where there is none."""
+        used: set[frozenset[str]] = set()
+        unseen = 0
+        for copy in self.copies(mailbox):
+            used.add(copy.flags)
+            if not unseen and "\\Seen" not in copy.flags:
+                unseen = copy.uid
+        return NO_FLAGS.union(*used), unseen
+
     @abstractmethod
     def changes(self, mailbox: int, since_modseq: int) -> Changes:
         """What happened in a mailbox after a MODSEQ."""

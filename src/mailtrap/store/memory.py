@@ -592,6 +592,10 @@ class MemoryStore(Store):
         with self._lock:
             return self._box(mailbox).snapshot()
 
+    def marks(self, mailbox: int) -> tuple[frozenset[str], int]:
+        with self._lock:
+            return self._box(mailbox).marks()
+
     def copies(self, mailbox: int, uids: Iterable[int] | None = None) -> Sequence[CopyRow]:
         wanted = _settled(uids)
         with self._lock:

@@ -73,6 +73,14 @@ class Mailbox:
         recent = len(self._uids) - bisect_left(self._uids, self.recent_from)
         return Status(len(self._uids), self.unseen, self.deleted, recent, self.size)
 
+    def marks(self) -> tuple[frozenset[str], int]:
+        """The flags in use, and the lowest unseen UID; 0 where there is none. Without making a row."""
+        own = self._own
+        used = NO_FLAGS.union(*{row.flags for row in own.values()})
+        if not self.unseen:
+            return used, 0
+        return used, next(uid for uid in self._uids if (row := own.get(uid)) is None or SEEN not in row.flags)
+
     def find(self, uids: Iterable[int] | None) -> Sequence[int]:
         """The positions of those UIDs that are there, ascending; None: of all."""
         mine = self._uids

@@ -133,7 +133,7 @@ class TestErrors:
         def broken(*args, **kwargs):
             raise StoreError("disk on fire")
 
-        world.store.copies = broken
+        world.store.copies = world.store.snapshot = broken
         assert client.no("FETCH 1 FLAGS").startswith("NO [UNAVAILABLE]")
         assert "fire" not in client.no("SELECT INBOX")
         assert len(world.errors) == 2

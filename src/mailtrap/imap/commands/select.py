@@ -34,18 +34,11 @@ def overview(store: Store, mailbox: int, peek: bool) -> Overview:
     # Before the snapshot: what comes between the two was taken by this session, and is recent for it.
     recent_from = store.take_recent(mailbox, peek=peek)
     snapshot = store.snapshot(mailbox)
-    keywords: set[str] = set()
-    first_unseen = 0
-    flag_sets: set[frozenset[str]] = set()
-    for copy in store.copies(mailbox):
-        flag_sets.add(copy.flags)
-        if not first_unseen and "\\Seen" not in copy.flags:
-            first_unseen = bisect_left(snapshot.uids, copy.uid) + 1
-    for flags in flag_sets:
-        keywords.update(flag for flag in flags if not flag.startswith("\\"))
-    if first_unseen > len(snapshot.uids):  # it came after the snapshot
-        first_unseen = 0
-    return Overview(snapshot, recent_from, frozenset(keywords), first_unseen)
+    flags, unseen = store.marks(mailbox)
+    position = bisect_left(snapshot.uids, unseen) if unseen else len(snapshot.uids)
+    first_unseen = position + 1 if position < len(snapshot.uids) else 0  # none, or one that came after the snapshot
+    keywords = frozenset(flag for flag in flags if not flag.startswith("\\"))
+    return Overview(snapshot, recent_from, keywords, first_unseen)
 
 
 @command("SELECT", AFTER_LOGIN, names_mailbox=True, fresh=True)
