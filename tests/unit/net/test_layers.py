@@ -124,6 +124,14 @@ def test_what_tls_agreed_on(certificates):
     assert layer.established.client_certificate is None
 
 
+def test_the_certificate_has_a_common_name_for_clients_that_ask_for_one(certificates):
+    layer, client = TLSLayer(certificates()), TLSClient(certificates.client_context())
+    shake(client, layer.inbound, layer.output)
+    certificate = client.object.getpeercert()
+    assert (("commonName", "localhost"),) in certificate["subject"]
+    assert {name for _, name in certificate["subjectAltName"]} >= {"localhost", "127.0.0.1", "mail.example"}
+
+
 def test_no_server_name(certificates):
     context = certificates.client_context()
     context.check_hostname = False
