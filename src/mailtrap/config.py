@@ -72,6 +72,10 @@ class Live:
     pop3_capabilities: frozenset[str] = _setting(
         frozenset(), "changes to what POP3 offers: -NAME takes one away, +NAME adds one"
     )
+    max_connections: int = _setting(0, "connections to one scope's mail listeners at once (421 4.3.2); 0: no limit")
+    max_connections_per_peer: int = _setting(0, "the same from one address; 0: no limit")
+    max_bad_commands: int = _setting(10, "unknown commands in a row that end a connection; 0: no limit")
+    session_timeout: float = _setting(0.0, "seconds a connection may last in all; 0: no limit")
     smtp_timeout: float = _setting(300.0, "seconds without input that end an SMTP session (RFC 5321, 4.5.3.2.7)")
     pop3_timeout: float = _setting(600.0, "seconds without input that end a POP3 session (RFC 1939, 3)")
     imap_timeout: float = _setting(1800.0, "seconds without input that end an IMAP session (RFC 9051, 5.4)")

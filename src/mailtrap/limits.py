@@ -36,8 +36,6 @@ IMAP_DROP: Final = 128 * MB  # of literals that a client sent without waiting, a
 IMAP_NAME: Final = 1000  # characters of a mailbox's name
 IMAP_DEPTH: Final = 50  # nested parentheses
 
-UNKNOWN_COMMANDS: Final = 10  # unknown commands in a row that end a connection
-
 # --- records
 TRANSACTION_LOG: Final = 16 * KB  # of one transaction's transcript; the middle is elided beyond it
 LINE_LOG: Final = 1 * KB  # of one line in a transcript

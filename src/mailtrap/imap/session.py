@@ -12,9 +12,12 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, TypeVar
 
 from .. import limits
+from ..delivery.refusal import Refusal as Turned
 from ..delivery.services import Services
 from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota, StoreError
 from ..faults import Disconnected, Respond
+from ..message.address import Address
+from ..message.envelope import Envelope
 from ..scopes import Scope
 from ..store.base import ALL, CopyRow, Key
 from ..transcript import Session
@@ -165,11 +168,25 @@ class IMAPSession(Machine):
 
     def expired(self) -> bytes:
         """RFC 3501, 5.4."""
-        line = Reply("BYE", "Idle for too long").line()
+        return self._bye("Idle for too long")
+
+    def outlived(self) -> bytes:
+        """The same for another reason."""
+        return self._bye("The session has lasted too long")
+
+    def _bye(self, text: str, code: str = "") -> bytes:
+        line = Reply("BYE", text, code).line()
         self.record.reply(line)
         return line
 
     def _greet(self) -> Generator[Step, Any, bool]:
+        if self.turned_away:
+            line = self._bye(self.turned_away, "UNAVAILABLE")  # RFC 5530, 3
+            reply = line.decode().strip().removeprefix("* ")
+            refusal = Turned("CONNECT", reply, Envelope(Address(), ()), self.record)
+            self.services.intake.refuse(self.scope, refusal)
+            yield line
+            return False
         line = Reply(
             "OK", f"{self.services.hostname} ready", b"CAPABILITY " + (yield from capabilities.offered(self))
         ).line()
@@ -315,7 +332,7 @@ class IMAPSession(Machine):
 
     def _not_understood(self, reply: Reply) -> Reply:
         self._unknown += 1
-        if self._unknown >= limits.UNKNOWN_COMMANDS:
+        if 0 < self.scope.live.max_bad_commands <= self._unknown:
             raise Goodbye("Too many commands that are none")
         return reply
 

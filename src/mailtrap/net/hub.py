@@ -80,9 +80,24 @@ class Hub:
     def opened(self, driver: "Driver") -> None:
         """A connection is there."""
         self.drivers.add(driver)
-        wanted = driver.machine.timeout / 4
+        wanted = driver.patience / 4
         if self._sweep is None or wanted < self._interval:
             self._schedule(wanted)
+
+    def crowd(self, driver: "Driver") -> str:
+        """Why there is no room for one more connection of its scope; ``""`` where there is. Before ``opened``."""
+        live, scope = driver.machine.scope.live, driver.machine.record.scope
+        total, each = live.max_connections, live.max_connections_per_peer
+        if not total and not each:
+            return ""
+        others = [
+            other for other in self.drivers if other.machine.record.scope == scope and not other.machine.turned_away
+        ]
+        if total and len(others) >= total:
+            return "Too many connections"
+        if each and sum(other.peer[0] == driver.peer[0] for other in others) >= each:
+            return "Too many connections from your address"
+        return ""
 
     def closed(self, driver: "Driver") -> None:
         """A connection is gone."""
@@ -158,7 +173,7 @@ class Hub:
         now = self.loop.time()
         for driver in list(self.drivers):
             driver.swept(now)
-        self._schedule(min((driver.machine.timeout for driver in self.drivers), default=_SLOWEST) / 4)
+        self._schedule(min((driver.patience for driver in self.drivers), default=_SLOWEST) / 4)
 
     # ------------------------------------------------------------ watchers
 

@@ -80,6 +80,11 @@ class POP3Session(Machine):
 
     def _greet(self) -> Generator[Step, Any, bool]:
         """Say hello; whether the session goes on."""
+        if self.turned_away:
+            answer = error(self.turned_away, "SYS/TEMP")  # RFC 3206, 3
+            self.refuse("CONNECT", answer)
+            yield self._line(answer.status)
+            return False
         if self._rules.active and (response := (yield from self.ask("before", "CONNECT"))) is not None:
             answer = _instead(response)
             if not _positive(answer):
@@ -104,8 +109,15 @@ class POP3Session(Machine):
     def _one_command(self) -> Generator[Step, Any, bool]:
         """Read one command and answer it; whether the session goes on."""
         self._lines += 1
+        buffer = self.buffer
+        while not buffer and not self.eof:
+            yield NEED_DATA
         try:
-            line = yield from self.line()
+            if 0 < (end := buffer.find(b"\r\n")) < limits.POP3_LINE - 1 and buffer.find(b"\n", 0, end) < 0:
+                line = bytes(buffer[:end])  # as in nearly every case: it is here, whole
+                del buffer[: end + 2]
+            else:
+                line = yield from self.line()
         except LineTooLong:
             self.record.note(b"a line over the limit")
             yield self._line(_TOO_LONG)
@@ -165,7 +177,7 @@ class POP3Session(Machine):
     def _carry_out(self, command: Command | None, argument: bytes) -> AnswerSteps:
         if command is None:
             self._unknown += 1
-            if self._unknown == limits.UNKNOWN_COMMANDS:
+            if 0 < self.scope.live.max_bad_commands <= self._unknown:
                 return Answer(b"-ERR Too many unknown commands", then=Then.END)
             return Answer(b"-ERR Unknown command")
         self._unknown = 0
@@ -179,9 +191,14 @@ class POP3Session(Machine):
 
     def _say(self, answer: Answer, verb: str) -> Generator[Step, Any, bool]:
         """Write an answer and do what comes after it; whether the session goes on."""
-        yield self._line(answer.status)
-        if answer.body is not None:
-            yield from answer.body
+        body = answer.body
+        if body is None:
+            yield self._line(answer.status)
+        elif isinstance(body, bytes):
+            yield self._line(answer.status) + body
+        else:
+            yield self._line(answer.status)
+            yield from body
         if answer.then is Then.TLS and _positive(answer):
             self.record.tls = yield StartTLS()  # which drops what came with the command in clear
             self.tls = True

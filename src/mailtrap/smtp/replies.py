@@ -17,6 +17,7 @@ AUTHENTICATED: Final = Reply(235, "2.7.0", "Authentication successful")
 
 # --- the connection ends
 TIMEOUT: Final = Reply(421, "4.4.2", "Nothing came for too long")
+OUTLIVED: Final = Reply(421, "4.4.2", "The session has lasted too long")
 TOO_MANY_UNKNOWN: Final = Reply(421, "4.7.0", "Too many unknown commands")
 ENDLESS_LINE: Final = Reply(421, "4.5.2", "The line is far too long")
 

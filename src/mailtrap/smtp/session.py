@@ -6,6 +6,7 @@ carried out; each command gets its reply before the next one is looked at; no se
 
 import re
 from collections.abc import Callable, Generator
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 from .. import limits
@@ -59,6 +60,14 @@ class Command(NamedTuple):
         return session.flavour in self.flavours and (self.keyword is None or extensions.offered(session, self.keyword))
 
 
+class Understood(NamedTuple):
+    """A line of a client: its command, what stands behind it or the reply to what cannot stand there, and for the log."""
+
+    command: Command
+    argument: str | Reply
+    logged: bytes
+
+
 _SMTP: Final[tuple[Flavour, ...]] = ("smtp", "submission")
 COMMANDS: Final = {
     command.verb[:4].encode(): command
@@ -87,6 +96,7 @@ _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # What clients of this and of other protocols put before a password.
 _CREDENTIALS: Final = re.compile(rb"\s*(?:\S+\s+)?(?:AUTH|AUTHENTICATE|LOGIN|PASS)\b", re.IGNORECASE)
 _MECHANISM: Final = re.compile(rb"[A-Za-z0-9_-]{1,20}")  # RFC 4422, 3.1
+_SHORT_LINE: Final = 120  # octets of a line that is likely to come again
 _BEHIND_VERB: Final = frozenset({b" ", b"\t", b""})
 
 
@@ -145,10 +155,16 @@ class SMTPSession(Machine):
         """421 before the end (RFC 5321, 4.5.3.2)."""
         return self.say(replies.TIMEOUT)
 
+    def outlived(self) -> bytes:
+        """421 here too."""
+        return self.say(replies.OUTLIVED)
+
     def run(self) -> Steps:
         """The conversation."""
         greeting = replies.hello(220, f"{self.services.hostname} {'LMTP' if self.flavour == 'lmtp' else 'ESMTP'} ready")
-        if self.rules.active:
+        if self.turned_away:
+            greeting = Reply(421, "4.3.2", self.turned_away)
+        elif self.rules.active:
             greeting = (yield from self.overruled("CONNECT")) or greeting
         yield self.say(greeting)
         if not greeting.positive:
@@ -200,18 +216,19 @@ class SMTPSession(Machine):
             del buffer[: end + 1]
             if self.transaction is None:
                 self.scope = scopes.current
-            command = find_command(line)
-            if command is None:
+            understood = _often_understood(line) if len(line) < _SHORT_LINE and line[:1] not in b"aA" else understand(line)
+            if understood is None:
                 unknown += 1
                 yield self._unknown(line, unknown)
                 continue
             unknown = 0
+            command, argument, logged = understood
             verb = command.verb
             if verb == "MAIL" and self.transaction is None:
                 record.cut()  # what was said before is no part of this mail's transcript
             if rules.active:
                 self.facts = self._transaction_facts()
-            argument = self._argument(verb, line)
+            record.command(logged)
             if commands.listening:
                 commands.heard(record, verb)
             if isinstance(argument, Reply):
@@ -268,21 +285,8 @@ class SMTPSession(Machine):
         elif (found := _CREDENTIALS.match(line)) is not None:
             line = found[0] + b" ***"
         self.record.command(_CONTROLS.sub("?", line.decode("utf-8", "replace")).encode())
-        self.ending = number == limits.UNKNOWN_COMMANDS
+        self.ending = 0 < self.scope.live.max_bad_commands <= number
         return self.say(replies.TOO_MANY_UNKNOWN if self.ending else replies.UNKNOWN)
-
-    def _argument(self, verb: str, line: bytes) -> str | Reply:
-        """What stands behind the verb; or the reply to a line that is no text. The line goes into the record."""
-        try:
-            text = line.decode()
-        except UnicodeDecodeError:
-            self.record.command(verb.encode() + b" (no UTF-8)")
-            return replies.NOT_TEXT
-        if not text.isprintable() and _CONTROLS.search(text := text.replace("\t", " ")) is not None:
-            self.record.command(verb.encode() + b" (control characters)")
-            return replies.CONTROLS
-        self.record.command(redacted(line) if verb == "AUTH" else line)
-        return text[len(verb) + 1 :].rstrip()  # trailing white space is tolerated (RFC 5321, 4.1.1)
 
     def _failed(self, error: Exception) -> Generator[Step, Any, Reply]:
         policy = self.policy
@@ -385,6 +389,25 @@ def find_command(line: bytes) -> Command | None:
     if size != 4 and line[:size].upper() != command.verb.encode():
         return None
     return command if line[size : size + 1] in _BEHIND_VERB else None
+
+
+def understand(line: bytes) -> Understood | None:
+    """A line, as far as it can be understood without a session; None where it begins with no command."""
+    command = find_command(line)
+    if command is None:
+        return None
+    verb = command.verb
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return Understood(command, replies.NOT_TEXT, verb.encode() + b" (no UTF-8)")
+    if not text.isprintable() and _CONTROLS.search(text := text.replace("\t", " ")) is not None:
+        return Understood(command, replies.CONTROLS, verb.encode() + b" (control characters)")
+    # trailing white space is tolerated (RFC 5321, 4.1.1)
+    return Understood(command, text[len(verb) + 1 :].rstrip(), redacted(line) if verb == "AUTH" else line)
+
+
+_often_understood = lru_cache(maxsize=4096)(understand)  # never of AUTH: its lines have secrets
 
 
 def redacted(line: bytes) -> bytes:

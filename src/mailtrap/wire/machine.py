@@ -25,12 +25,14 @@ class Machine(ABC):
         eof: True when the client will send no more.
         woken: True when a hint on a watched mailbox came since it was last set to False.
         timeout: seconds without input after which ``expired()`` is asked; may change at any step.
+        turned_away: why the connection is too many, said in the place of the greeting; ``""``: it is not.
         release: gives back what the session holds in the store (a maildrop's lock), or None. Where it is set when the
             connection is gone, the driver calls it once, after ``close()``, and as it answers a ``Call``: in a worker
             thread where the store does I/O. Calling it for what is not held does nothing.
     """
 
     timeout: float = 300.0
+    turned_away: str = ""
 
     def __init__(self, record: Session, scope: Scope, rules: RuleBook) -> None:
         self.record = record
@@ -85,6 +87,10 @@ class Machine(ABC):
     def expired(self) -> bytes:
         """What to say when the client was silent for ``timeout`` seconds; the connection then ends."""
         return b""
+
+    def outlived(self) -> bytes:
+        """What to say when the session has lasted longer than ``session_timeout``; the connection then ends."""
+        return self.expired()
 
     def close(self) -> None:
         """The connection is gone. Called after the ``Call`` or ``Later`` under way, if any, has ended."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mailtrap import limits
+from mailtrap.config import Live
 from mailtrap.imap.commands import COMMANDS
 
 from .conftest import MAIL, World
@@ -46,7 +47,7 @@ class TestOtherProtocols:
 class TestUnknownCommands:
     def test_the_tenth_in_a_row_is_the_end(self, world):
         client = world.connect()
-        for _ in range(limits.UNKNOWN_COMMANDS - 1):
+        for _ in range(Live().max_bad_commands - 1):
             client.bad("FOO")
         assert client.send(b"x FOO\r\n").startswith(b"* BYE")
         assert client.closed is not None
@@ -54,7 +55,7 @@ class TestUnknownCommands:
     def test_a_known_one_forgives(self, world):
         client = world.connect()
         for _ in range(3):
-            for _ in range(limits.UNKNOWN_COMMANDS - 1):
+            for _ in range(Live().max_bad_commands - 1):
                 client.bad("FOO")
             client.ok("NOOP")
 

@@ -282,3 +282,9 @@ def echo_script():
 @pytest.fixture
 def wait_seconds() -> int:
     return WAIT
+
+
+@pytest.fixture
+def client_socket() -> type[Client]:
+    """A client's socket."""
+    return Client
