@@ -1,9 +1,8 @@
 """The wheel, opened: what must be in it, and what must not."""
 
 import configparser
-import subprocess
-import sys
 import zipfile
+from collections.abc import Iterator
 from email.parser import HeaderParser
 from pathlib import Path
 
@@ -13,17 +12,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {"mailtrap", "pytest_mailtrap"}
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    pytest.importorskip("build")
-    target = tmp_path_factory.mktemp("dist")
-    done = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(ROOT)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    (path,) = target.glob("*.whl")
-    with zipfile.ZipFile(path) as archive:
+@pytest.fixture
+def wheel(wheel_file: Path) -> Iterator[zipfile.ZipFile]:
+    with zipfile.ZipFile(wheel_file) as archive:
         yield archive
 
 
