@@ -27,6 +27,7 @@ _IPV4: Final = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", re.ASCI
 _GENERAL: Final = re.compile(r"[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+")
 _KEYWORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*", re.ASCII)
 
+_SHORT_PATH: Final = 120  # octets of a path that is likely to come again
 MAX_DOMAIN: Final = 255  # RFC 5321, 4.5.3.1.2: a longer one is no domain name
 
 
@@ -35,7 +36,7 @@ class BadPath(ValueError):
 
 
 def parse_path(text: str) -> tuple[Address, str | None]:
-    """A path and what follows it.
+    """A path and what follows it. One address for all mails that name it: they stay, and there are few.
 
     Args:
         text: what stands behind ``FROM:`` or ``TO:``, without control characters.
@@ -47,11 +48,15 @@ def parse_path(text: str) -> tuple[Address, str | None]:
     Raises:
         BadPath: no path stands there.
     """
+    return _often_parsed(text) if len(text) < _SHORT_PATH else _parse_path(text)
+
+
+def _parse_path(text: str) -> tuple[Address, str | None]:
     if (common := _COMMON.fullmatch(text)) is not None:
         address, rest = common.groups()
         if len(address) > MAX_DOMAIN and len(address.rpartition("@")[2]) > MAX_DOMAIN:
             raise BadPath(text)
-        return _shared(address), rest
+        return Address(address), rest
     if (null := _NULL.fullmatch(text)) is not None:
         return Address(), null[1]
     found = _BRACKETED.fullmatch(text) or _BARE.fullmatch(text)
@@ -64,10 +69,7 @@ def parse_path(text: str) -> tuple[Address, str | None]:
     return Address(found["mailbox"], original=found["original"]), found["rest"]
 
 
-@lru_cache(maxsize=4096)
-def _shared(address: str) -> Address:
-    """One object for all mails of an address: they stay, and there are few."""
-    return Address(address)
+_often_parsed = lru_cache(maxsize=4096)(_parse_path)
 
 
 def is_mailbox(text: str) -> bool:

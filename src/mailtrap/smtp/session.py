@@ -216,7 +216,9 @@ class SMTPSession(Machine):
             del buffer[: end + 1]
             if self.transaction is None:
                 self.scope = scopes.current
-            understood = _often_understood(line) if len(line) < _SHORT_LINE and line[:1] not in b"aA" else understand(line)
+            understood = (
+                _often_understood(line) if len(line) < _SHORT_LINE and line[:1] not in b"aA" else understand(line)
+            )
             if understood is None:
                 unknown += 1
                 yield self._unknown(line, unknown)
