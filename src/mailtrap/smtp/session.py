@@ -61,7 +61,7 @@ class Command(NamedTuple):
 
 
 class Understood(NamedTuple):
-    """A line of a client: its command, what stands behind it or the reply to what cannot stand there, and for the log."""
+    """A line of a client: its command, what stands behind it (or the reply to what cannot stand there), and its log."""
 
     command: Command
     argument: str | Reply
