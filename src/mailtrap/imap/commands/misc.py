@@ -1,8 +1,8 @@
 """Commands of any state: CAPABILITY, NOOP, LOGOUT; CHECK; and ID, ENABLE, NAMESPACE."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from ... import __version__
 from .. import capabilities, responses
 from ..command import AFTER_LOGIN, ANY, WITH_MAILBOX, Handled, command
 from ..responses import Reply
@@ -59,8 +59,19 @@ def identify(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         if len(fields) > _ID_FIELDS:
             raise SyntaxFault(f"More than {_ID_FIELDS} fields", start)
     scanner.end()
-    yield b'* ID ("name" "mailtrap" "version" %b)\r\n' % responses.string(__version__.encode("ascii"))
+    yield b'* ID ("name" "mailtrap" "version" %b)\r\n' % responses.nstring(_version())
     return None
+
+
+@lru_cache(maxsize=1)
+def _version() -> bytes | None:
+    """The version of what is installed; None where it runs without having been installed."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("pytest-mailtrap").encode("ascii")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _pair(scanner: Scanner) -> tuple[bytes, bytes | None]:
