@@ -9,10 +9,9 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 from threading import Lock
-from typing import NoReturn
 
 from .. import clock
-from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota, StoreError
+from ..errors import NoSuchMailbox, NotAllowed, OverQuota, StoreError
 from ..message.facts import Facts
 from ..message.structure import served_size
 from .base import (
@@ -38,41 +37,13 @@ from .base import (
     Target,
     canonical,
     checked_name,
-    superiors,
 )
 from .cache import FactsCache
 from .flags import canonical as canonical_flags
+from .memory_directory import Account, Directory
 from .memory_mailbox import Mailbox, selectable
 
 _Place = Mailbox | tuple[Mailbox, ...] | None
-
-
-class _Account:
-    __slots__ = ("declared", "given_up", "key", "mailboxes", "password", "quota", "subscriptions")
-
-    def __init__(self, key: Key, password: str | None, quota: int | None, declared: bool) -> None:
-        self.key = key
-        self.password = password
-        self.quota = quota
-        self.declared = declared
-        self.mailboxes: dict[str, Mailbox] = {}
-        self.subscriptions = {INBOX}
-        self.given_up: dict[str, int] = {}  # the UIDVALIDITY that a name had when its mailbox went
-
-    def row(self) -> AccountRow:
-        return AccountRow(self.key, self.password, self.declared, self.quota)
-
-    def used(self) -> int:
-        return sum(mailbox.size for mailbox in self.mailboxes.values())
-
-
-class _Scope:
-    __slots__ = ("accounts", "all", "seqs")
-
-    def __init__(self, everything: _Account) -> None:
-        self.accounts: dict[str, _Account] = {ALL: everything}
-        self.all = everything.mailboxes[INBOX]
-        self.seqs = array("Q")  # of the messages that are there
 
 
 class MemoryStore(Store):
@@ -83,11 +54,8 @@ class MemoryStore(Store):
     def __init__(self) -> None:
         self._lock = Lock()
         self._life = os.urandom(8).hex()
-        self._uidvalidity = int(clock.now()) - 1
         self._closed = False
-        self._scopes: dict[str, _Scope] = {}
-        self._boxes: dict[int, Mailbox] = {}
-        self._last_box = 0
+        self._directory = Directory()
         # The messages from seq ``_first`` on, None where one was taken away: its row, its bytes, and the mailboxes that
         # may have copies of it (one, or a tuple of several).
         self._first = 1
@@ -153,7 +121,7 @@ class MemoryStore(Store):
                     uid = mailbox.add(message, modseq, flags, internal, now, target.prefix)
                     placed.append(Placed(mailbox.id, mailbox.uidvalidity, uid))
                     place = mailbox if place is None else _also(place, mailbox)
-                scope = self._scopes.get(delivery.scope) or self._scope(delivery.scope)
+                scope = self._directory.scope(delivery.scope)
                 everything = scope.all
                 modseq = modseqs.get(everything.id)
                 if modseq is None:
@@ -174,9 +142,8 @@ class MemoryStore(Store):
         for delivery, size in zip(batch, served, strict=True):
             for target in delivery.targets:
                 key = target.account
-                if key.address == ALL:
-                    _refuse_all()
-                scope = self._scopes.get(key.scope)
+                _check_not_all(key)
+                scope = self._directory.scopes.get(key.scope)
                 account = None if scope is None else scope.accounts.get(key.address)
                 mailbox = None if account is None else account.mailboxes.get(target.mailbox)
                 if mailbox is None or not mailbox.selectable:
@@ -188,7 +155,7 @@ class MemoryStore(Store):
                     _check_quota(account, extra[key])
         return found
 
-    def _admit_mailbox(self, account: _Account | None, target: Target, to_come: set[tuple[Key, str]]) -> None:
+    def _admit_mailbox(self, account: Account | None, target: Target, to_come: set[tuple[Key, str]]) -> None:
         name = checked_name(target.mailbox)
         mailbox = None if account is None else account.mailboxes.get(name)
         if mailbox is not None and mailbox.selectable:
@@ -200,10 +167,10 @@ class MemoryStore(Store):
 
     def _target(self, target: Target) -> Mailbox:
         """The mailbox of an admitted target, made where there is none."""
-        account = self._find_account(target.account) or self._new_account(target.account, None, None, False)
+        account = self._directory.find(target.account) or self._directory.add_account(target.account, None, None, False)
         mailbox = account.mailboxes.get(target.mailbox)
         if mailbox is None or not mailbox.selectable:
-            mailbox = self._new_mailbox(account, canonical(target.mailbox))
+            mailbox = self._directory.selectable(account, target.mailbox)
         return mailbox
 
     # ------------------------------------------------------------ messages
@@ -227,7 +194,7 @@ class MemoryStore(Store):
                 if newest_first:
                     rows.reverse()
                 return rows if limit is None else rows[: max(limit, 0)]
-            kept = self._scopes.get(scope)
+            kept = self._directory.scopes.get(scope)
             seqs = array("Q") if kept is None else kept.seqs
             low = bisect_right(seqs, after)
             high = len(seqs) if before is None else max(bisect_left(seqs, before), low)
@@ -272,7 +239,7 @@ class MemoryStore(Store):
     def clear(self, scope: str) -> None:
         with self._lock:
             self._check_open()
-            kept = self._scopes.get(scope)
+            kept = self._directory.scopes.get(scope)
             if kept is None:
                 return
             messages = {row for seq in kept.seqs if (row := self._row(seq)) is not None}
@@ -304,7 +271,7 @@ class MemoryStore(Store):
         """Where these messages have copies, in every mailbox that ``gone`` has no answer for yet."""
         by_mailbox: dict[Mailbox, list[MessageRow]] = {}
         for message in messages:
-            by_mailbox.setdefault(self._scopes[message.scope].all, []).append(message)
+            by_mailbox.setdefault(self._directory.scopes[message.scope].all, []).append(message)
             for mailbox in _each(self._places[message.seq - self._first]):
                 by_mailbox.setdefault(mailbox, []).append(message)
         for mailbox, there in by_mailbox.items():
@@ -323,7 +290,7 @@ class MemoryStore(Store):
             self._rows[position] = self._raws[position] = self._places[position] = None
             seqs_of.setdefault(message.scope, set()).add(message.seq)
         for name, seqs in seqs_of.items():
-            scope = self._scopes[name]
+            scope = self._directory.scopes[name]
             if len(seqs) == 1:
                 del scope.seqs[bisect_left(scope.seqs, seqs.pop())]
             else:
@@ -342,11 +309,10 @@ class MemoryStore(Store):
     ) -> AccountRow:
         with self._lock:
             self._check_open()
-            if key.address == ALL:
-                _refuse_all()
-            account = self._find_account(key)
+            _check_not_all(key)
+            account = self._directory.find(key)
             if account is None:
-                account = self._new_account(key, password, quota, declared)
+                account = self._directory.add_account(key, password, quota, declared)
             elif declared:
                 account.password, account.quota, account.declared = password, quota, True
             else:
@@ -359,12 +325,12 @@ class MemoryStore(Store):
         with self._lock:
             if key.address == ALL:
                 return AccountRow(key, None, True, None)
-            account = self._find_account(key)
+            account = self._directory.find(key)
             return None if account is None else account.row()
 
     def accounts(self, scope: str) -> Sequence[AccountRow]:
         with self._lock:
-            kept = self._scopes.get(scope)
+            kept = self._directory.scopes.get(scope)
             if kept is None:
                 return []
             return [account.row() for account in kept.accounts.values() if account.key.address != ALL]
@@ -372,239 +338,129 @@ class MemoryStore(Store):
     def remove_account(self, key: Key) -> None:
         with self._lock:
             self._check_open()
-            if key.address == ALL:
-                _refuse_all()
-            account = self._find_account(key)
+            _check_not_all(key)
+            account = self._directory.find(key)
             if account is None:
                 return
-            del self._scopes[key.scope].accounts[key.address]
-            hint = self._kill(list(account.mailboxes.values()))
+            hint = self._hint(self._directory.remove_account(account))
         self._tell(hint)
 
     def fork_account(self, source: Key, target: Key) -> AccountRow:
         with self._lock:
             self._check_open()
-            if ALL in (source.address, target.address):
-                _refuse_all()
-            there = self._find_account(target)
+            _check_not_all(source)
+            _check_not_all(target)
+            there = self._directory.find(target)
             if there is not None:
                 return there.row()
-            origin = self._account(source)
-            account = _Account(target, origin.password, origin.quota, origin.declared)
-            account.subscriptions = set(origin.subscriptions)
-            account.given_up = dict(origin.given_up)
-            self._scope(target.scope).accounts[target.address] = account
-            for mailbox in origin.mailboxes.values():
-                self._last_box += 1
-                twin = mailbox.fork(self._last_box, target)
-                self._boxes[twin.id] = account.mailboxes[twin.name] = twin
-                self._note_places(twin.messages(), twin)
-            row, hint = account.row(), self._hint(list(account.mailboxes.values()))
+            account = self._directory.fork(self._directory.account(source), target)
+            for mailbox in account.mailboxes.values():
+                self._note_places(mailbox.messages(), mailbox)
+            row, hint = account.row(), self._hint(account.mailboxes.values())
         self._tell(hint)
         return row
 
     def used(self, key: Key) -> int:
         with self._lock:
-            return self._account(key).used()
-
-    def _scope(self, name: str) -> _Scope:
-        scope = self._scopes.get(name)
-        if scope is None:
-            key = Key(name, ALL)
-            everything = _Account(key, None, None, True)
-            self._add_mailbox(everything, INBOX, True)
-            scope = self._scopes[name] = _Scope(everything)
-        return scope
-
-    def _find_account(self, key: Key) -> _Account | None:
-        if key.address == ALL:
-            return self._scope(key.scope).accounts[ALL]
-        scope = self._scopes.get(key.scope)
-        return None if scope is None else scope.accounts.get(key.address)
-
-    def _account(self, key: Key) -> _Account:
-        account = self._find_account(key)
-        if account is None:
-            raise NoSuchAccount(f"there is no account {key.address!r}")
-        return account
-
-    def _new_account(self, key: Key, password: str | None, quota: int | None, declared: bool) -> _Account:
-        account = _Account(key, password, quota, declared)
-        self._add_mailbox(account, INBOX, True)
-        self._scope(key.scope).accounts[key.address] = account
-        return account
+            return self._directory.account(key).used()
 
     # ------------------------------------------------------------ mailboxes
 
     def mailboxes(self, key: Key) -> Sequence[MailboxRow]:
         with self._lock:
-            found = self._account(key).mailboxes
+            found = self._directory.account(key).mailboxes
             return [found[name].row() for name in sorted(found, key=lambda name: (name != INBOX, name))]
 
     def mailbox(self, key: Key, name: str) -> MailboxRow | None:
         with self._lock:
-            account = self._find_account(key)
+            account = self._directory.find(key)
             mailbox = None if account is None else account.mailboxes.get(canonical(name))
             return None if mailbox is None else mailbox.row()
 
     def mailbox_row(self, mailbox: int) -> MailboxRow:
         with self._lock:
-            return self._box(mailbox).row()
+            return self._directory.mailbox(mailbox).row()
 
     def create_mailbox(self, key: Key, name: str, *, special_use: Iterable[str] = ()) -> MailboxRow:
-        uses = frozenset(special_use)
+        uses = list(special_use)
         with self._lock:
             self._check_open()
-            if key.address == ALL:
-                _refuse_all()
-            name = checked_name(name)
-            account = self._account(key)
-            there = account.mailboxes.get(name)
-            if there is not None and there.selectable:
-                raise MailboxExists(f"there is a mailbox {name!r} already")
-            mailbox = self._new_mailbox(account, name)
-            mailbox.special_use = uses
-            row, hint = mailbox.row(), self._hint([mailbox])
+            _check_not_all(key)
+            box = self._directory.create(self._directory.account(key), name, uses)
+            row, hint = box.row(), self._hint([box])
         self._tell(hint)
         return row
 
     def delete_mailbox(self, mailbox: int) -> None:
         with self._lock:
             self._check_open()
-            box = self._box(mailbox)
-            if box.name == INBOX:
-                raise NotAllowed("INBOX cannot be deleted")
-            account = self._account(box.account)
-            has_children = any(name.startswith(f"{box.name}/") for name in account.mailboxes)
-            if has_children and not box.selectable:
-                raise NotAllowed(f"{box.name!r} has mailboxes below it")
-            hint = self._kill([box])
-            del account.mailboxes[box.name]
-            account.given_up[box.name] = box.uidvalidity
-            if has_children:
-                self._add_mailbox(account, box.name, False)
+            box = self._directory.mailbox(mailbox)
+            self._directory.delete(box)
+            self._locks.pop(mailbox, None)
+            hint = self._hint([box])
         self._tell(hint)
 
     def rename_mailbox(self, mailbox: int, name: str) -> None:
         with self._lock:
             self._check_open()
-            box = self._box(mailbox)
-            if box.account.address == ALL:
-                _refuse_all()
-            name = checked_name(name)
-            account = self._account(box.account)
-            if name in account.mailboxes:
-                raise MailboxExists(f"there is a mailbox {name!r} already")
+            box = self._directory.mailbox(mailbox)
+            _check_not_all(box.account)
+            name = self._directory.new_name(box, name)
             if box.name == INBOX:
-                new = self._new_mailbox(account, name)
+                new = self._directory.selectable(self._directory.account(box.account), name)
                 self._transfer(box, box.find(None), new, move=True)
                 hint = self._hint([box, new])
             else:
-                hint = self._hint(self._rename(account, box, name))
+                hint = self._hint(self._directory.rename(box, name))
         self._tell(hint)
-
-    def _rename(self, account: _Account, box: Mailbox, name: str) -> list[Mailbox]:
-        below = f"{box.name}/"
-        if name.startswith(below):
-            raise NotAllowed(f"{box.name!r} cannot be below itself")
-        moved = [other for other in account.mailboxes.values() if other is box or other.name.startswith(below)]
-        start = len(box.name)
-        for other in moved:
-            del account.mailboxes[other.name]
-            account.given_up[other.name] = other.uidvalidity
-        for other in moved:
-            other.name = name + other.name[start:]
-            account.mailboxes[other.name] = other
-            if account.given_up.get(other.name, 0) > other.uidvalidity:
-                other.uidvalidity = self._next_uidvalidity()
-        self._add_superiors(account, name)
-        return moved
 
     def subscribe(self, key: Key, name: str, on: bool = True) -> None:
         with self._lock:
             self._check_open()
-            names = self._account(key).subscriptions
+            names = self._directory.account(key).subscriptions
             (names.add if on else names.discard)(canonical(name))
 
     def subscriptions(self, key: Key) -> Sequence[str]:
         with self._lock:
-            return sorted(self._account(key).subscriptions)
+            return sorted(self._directory.account(key).subscriptions)
 
     def renumber(self, mailbox: int) -> int:
         with self._lock:
             self._check_open()
-            box = self._box(mailbox)
-            if box.account.address == ALL:
-                _refuse_all()
-            box.renumber(self._next_uidvalidity())
+            box = self._directory.mailbox(mailbox)
+            _check_not_all(box.account)
+            box.renumber(self._directory.next_uidvalidity())
             uidvalidity, hint = box.uidvalidity, self._hint([box])
         self._tell(hint)
         return uidvalidity
 
     def status(self, mailbox: int) -> Status:
         with self._lock:
-            return self._box(mailbox).status()
+            return self._directory.mailbox(mailbox).status()
 
     def take_recent(self, mailbox: int, *, peek: bool = False) -> int:
         with self._lock:
-            return self._box(mailbox).take_recent(peek)
-
-    def _box(self, mailbox: int) -> Mailbox:
-        box = self._boxes.get(mailbox)
-        if box is None:
-            raise NoSuchMailbox(f"mailbox {mailbox} was deleted")
-        return box
-
-    def _next_uidvalidity(self) -> int:
-        self._uidvalidity += 1
-        return self._uidvalidity
-
-    def _add_mailbox(self, account: _Account, name: str, is_selectable: bool) -> Mailbox:
-        self._last_box += 1
-        mailbox = Mailbox(self._last_box, account.key, name, self._next_uidvalidity(), is_selectable)
-        self._boxes[mailbox.id] = account.mailboxes[name] = mailbox
-        return mailbox
-
-    def _add_superiors(self, account: _Account, name: str) -> None:
-        for superior in superiors(name):
-            if superior not in account.mailboxes:
-                self._add_mailbox(account, superior, False)
-
-    def _new_mailbox(self, account: _Account, name: str) -> Mailbox:
-        """A mailbox that can be selected, with the names above it."""
-        there = account.mailboxes.get(name)
-        if there is not None:
-            there.selectable = True
-            return there
-        self._add_superiors(account, name)
-        return self._add_mailbox(account, name, True)
-
-    def _kill(self, mailboxes: Sequence[Mailbox]) -> Hint:
-        for mailbox in mailboxes:
-            mailbox.die()
-            del self._boxes[mailbox.id]
-            self._locks.pop(mailbox.id, None)
-        return self._hint(mailboxes)
+            return self._directory.mailbox(mailbox).take_recent(peek)
 
     # ------------------------------------------------------------ copies
 
     def snapshot(self, mailbox: int) -> Snapshot:
         with self._lock:
-            return self._box(mailbox).snapshot()
+            return self._directory.mailbox(mailbox).snapshot()
 
     def marks(self, mailbox: int) -> tuple[frozenset[str], int]:
         with self._lock:
-            return self._box(mailbox).marks()
+            return self._directory.mailbox(mailbox).marks()
 
     def copies(self, mailbox: int, uids: Iterable[int] | None = None) -> Sequence[CopyRow]:
         wanted = _settled(uids)
         with self._lock:
-            box = self._box(mailbox)
+            box = self._directory.mailbox(mailbox)
             return box.copies(box.find(wanted))
 
     def changes(self, mailbox: int, since_modseq: int) -> Changes:
         with self._lock:
-            return self._box(mailbox).changes(since_modseq)
+            return self._directory.mailbox(mailbox).changes(since_modseq)
 
     def set_flags(
         self, mailbox: int, uids: Iterable[int], flags: Iterable[str], mode: FlagMode,
@@ -614,7 +470,7 @@ class MemoryStore(Store):
         asked = canonical_flags(flags)
         with self._lock:
             self._check_open()
-            box = self._box(mailbox)
+            box = self._directory.mailbox(mailbox)
             before = box.highestmodseq
             answer = box.set_flags(box.find(wanted), asked, mode, unchanged_since)
             hint = None if box.highestmodseq == before else self._hint([box])
@@ -631,14 +487,13 @@ class MemoryStore(Store):
         wanted = _settled(uids)
         with self._lock:
             self._check_open()
-            source, destination = self._box(mailbox), selectable(self._box(target))
-            if destination.account.address == ALL:
-                _refuse_all()
+            source, destination = self._directory.mailbox(mailbox), selectable(self._directory.mailbox(target))
+            _check_not_all(destination.account)
             positions = source.find(wanted)
             if not positions:
                 return []
             if not (move and source.account == destination.account):
-                account = self._account(destination.account)
+                account = self._directory.account(destination.account)
                 if account.quota is not None:
                     _check_quota(account, sum(copy.size for copy in source.copies(positions)))
             pairs = self._transfer(source, positions, destination, move=move)
@@ -670,7 +525,7 @@ class MemoryStore(Store):
         wanted = _settled(uids)
         with self._lock:
             self._check_open()
-            box = self._box(mailbox)
+            box = self._directory.mailbox(mailbox)
             gone = box.take(box.find(wanted), box.highestmodseq + 1)
             hint = self._hint([box]) if gone else None
         self._tell(hint)
@@ -680,7 +535,7 @@ class MemoryStore(Store):
 
     def lock_maildrop(self, mailbox: int, owner: str) -> bool:
         with self._lock:
-            self._box(mailbox)
+            self._directory.mailbox(mailbox)
             return self._locks.setdefault(mailbox, owner) == owner
 
     def unlock_maildrop(self, mailbox: int, owner: str) -> None:
@@ -742,10 +597,11 @@ def _each(place: _Place) -> list[Mailbox]:
     return [box for box in (place if isinstance(place, tuple) else (place,)) if box.alive]
 
 
-def _check_quota(account: _Account, extra: int) -> None:
+def _check_quota(account: Account, extra: int) -> None:
     if account.quota is not None and account.used() + extra > account.quota:
         raise OverQuota(f"{account.key.address} may keep {account.quota} octets")
 
 
-def _refuse_all() -> NoReturn:
-    raise NotAllowed("the account all is the record of messages: nothing is put there or changed")
+def _check_not_all(key: Key) -> None:
+    if key.address == ALL:
+        raise NotAllowed("the account all is the record of messages: nothing is put there or changed")

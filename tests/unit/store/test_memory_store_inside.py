@@ -19,7 +19,7 @@ def store() -> MemoryStore:
 
 
 def box_of(store: MemoryStore) -> Mailbox:
-    return store._boxes[Inbox(store).id]
+    return store._directory.mailbox(Inbox(store).id)
 
 
 def test_a_message_costs_little_beside_its_bytes(store: MemoryStore) -> None:

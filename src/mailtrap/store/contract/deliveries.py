@@ -324,6 +324,20 @@ class Hints(Contract):
         store.delete_mailbox(box.id)
         self.until(lambda: any(box.id in hint.mailboxes for hint in hints))
 
+    def test_every_mailbox_that_lost_copies_is_in_a_hint(self, store: Store) -> None:
+        bob = Inbox(store, 2)
+        store.deliver(delivery(EVE, scope="t"))
+        eve = Inbox(store, key=EVE)
+        hints: list[Hint] = []
+        self.settle(store)
+        store.subscribe_hints(hints.append)
+        store.remove([1])
+        self.until(lambda: any(hint.mailboxes.get(bob.id) == bob.modseq for hint in hints))
+        store.remove([2])
+        hints.clear()
+        store.clear("s")
+        self.until(lambda: any(hint.mailboxes.get(eve.id) == eve.modseq for hint in hints))
+
     def test_a_subscriber_may_use_the_store(self, store: Store) -> None:
         box = Inbox(store)
         ended = threading.Event()
