@@ -1,0 +1,196 @@
+"""Scopes, their accounts and the accounts' mailboxes in the memory store: who has what, under which name and id.
+
+The store's lock is held around every call. A method that raises has changed nothing.
+"""
+
+from array import array
+from collections.abc import Iterable, Sequence
+
+from .. import clock
+from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed
+from .base import ALL, INBOX, AccountRow, Key, canonical, checked_name, superiors
+from .memory_mailbox import Mailbox
+
+
+class Account:
+    """An account and its mailboxes by name."""
+
+    __slots__ = ("declared", "given_up", "key", "mailboxes", "password", "quota", "subscriptions")
+
+    def __init__(self, key: Key, password: str | None, quota: int | None, declared: bool) -> None:
+        self.key = key
+        self.password = password
+        self.quota = quota
+        self.declared = declared
+        self.mailboxes: dict[str, Mailbox] = {}
+        self.subscriptions = {INBOX}
+        self.given_up: dict[str, int] = {}  # the UIDVALIDITY that a name had when its mailbox went
+
+    def row(self) -> AccountRow:
+        """The account as it is now."""
+        return AccountRow(self.key, self.password, self.declared, self.quota)
+
+    def used(self) -> int:
+        """Octets of all copies."""
+        return sum(mailbox.size for mailbox in self.mailboxes.values())
+
+
+class Scope:
+    """A scope's accounts, ``all`` among them, and the seqs of its messages, ascending."""
+
+    __slots__ = ("accounts", "all", "seqs")
+
+    def __init__(self, everything: Account) -> None:
+        self.accounts: dict[str, Account] = {ALL: everything}
+        self.all = everything.mailboxes[INBOX]
+        self.seqs = array("Q")
+
+
+class Directory:
+    """All scopes of a store."""
+
+    def __init__(self) -> None:
+        self.scopes: dict[str, Scope] = {}
+        self._mailboxes: dict[int, Mailbox] = {}
+        self._last_id = 0
+        self._uidvalidity = int(clock.now()) - 1
+
+    # ------------------------------------------------------------ scopes and accounts
+
+    def scope(self, name: str) -> Scope:
+        """A scope; it comes to be when it is asked for."""
+        scope = self.scopes.get(name)
+        if scope is None:
+            everything = Account(Key(name, ALL), None, None, True)
+            self._add(everything, INBOX, selectable=True)
+            scope = self.scopes[name] = Scope(everything)
+        return scope
+
+    def find(self, key: Key) -> Account | None:
+        """An account; None when there is none."""
+        if key.address == ALL:
+            return self.scope(key.scope).accounts[ALL]
+        scope = self.scopes.get(key.scope)
+        return None if scope is None else scope.accounts.get(key.address)
+
+    def account(self, key: Key) -> Account:
+        """An account; ``NoSuchAccount`` when there is none."""
+        account = self.find(key)
+        if account is None:
+            raise NoSuchAccount(f"there is no account {key.address!r}")
+        return account
+
+    def add_account(self, key: Key, password: str | None, quota: int | None, declared: bool) -> Account:
+        """A new account with an INBOX."""
+        account = Account(key, password, quota, declared)
+        self._add(account, INBOX, selectable=True)
+        self.scope(key.scope).accounts[key.address] = account
+        return account
+
+    def remove_account(self, account: Account) -> Sequence[Mailbox]:
+        """Take an account away; its mailboxes, which are no more."""
+        del self.scopes[account.key.scope].accounts[account.key.address]
+        mailboxes = list(account.mailboxes.values())
+        for mailbox in mailboxes:
+            self._drop(mailbox)
+        return mailboxes
+
+    def fork(self, source: Account, target: Key) -> Account:
+        """A new account that begins as another is."""
+        account = Account(target, source.password, source.quota, source.declared)
+        account.subscriptions = set(source.subscriptions)
+        account.given_up = dict(source.given_up)
+        self.scope(target.scope).accounts[target.address] = account
+        for mailbox in source.mailboxes.values():
+            self._last_id += 1
+            twin = mailbox.fork(self._last_id, target)
+            self._mailboxes[twin.id] = account.mailboxes[twin.name] = twin
+        return account
+
+    # ------------------------------------------------------------ mailboxes
+
+    def mailbox(self, id: int) -> Mailbox:  # noqa: A002
+        """A mailbox; ``NoSuchMailbox`` when it was deleted."""
+        mailbox = self._mailboxes.get(id)
+        if mailbox is None:
+            raise NoSuchMailbox(f"mailbox {id} was deleted")
+        return mailbox
+
+    def create(self, account: Account, name: str, special_use: Iterable[str]) -> Mailbox:
+        """A new mailbox, or a name that was none to select."""
+        name = checked_name(name)
+        there = account.mailboxes.get(name)
+        if there is not None and there.selectable:
+            raise MailboxExists(f"there is a mailbox {name!r} already")
+        mailbox = self.selectable(account, name)
+        mailbox.special_use = frozenset(special_use)
+        return mailbox
+
+    def selectable(self, account: Account, name: str) -> Mailbox:
+        """The mailbox of a name, made with the names above it where there is none; it can be selected."""
+        name = canonical(name)
+        there = account.mailboxes.get(name)
+        if there is not None:
+            there.selectable = True
+            return there
+        self._add_superiors(account, name)
+        return self._add(account, name, selectable=True)
+
+    def delete(self, mailbox: Mailbox) -> None:
+        """Take a mailbox away; where there are others below it, the name stays."""
+        if mailbox.name == INBOX:
+            raise NotAllowed("INBOX cannot be deleted")
+        account = self.account(mailbox.account)
+        has_children = any(name.startswith(f"{mailbox.name}/") for name in account.mailboxes)
+        if has_children and not mailbox.selectable:
+            raise NotAllowed(f"{mailbox.name!r} has mailboxes below it")
+        self._drop(mailbox)
+        del account.mailboxes[mailbox.name]
+        account.given_up[mailbox.name] = mailbox.uidvalidity
+        if has_children:
+            self._add(account, mailbox.name, selectable=False)
+
+    def new_name(self, mailbox: Mailbox, name: str) -> str:
+        """A name that a mailbox may get, as it is kept."""
+        name = checked_name(name)
+        if name in self.account(mailbox.account).mailboxes:
+            raise MailboxExists(f"there is a mailbox {name!r} already")
+        if mailbox.name != INBOX and name.startswith(f"{mailbox.name}/"):
+            raise NotAllowed(f"{mailbox.name!r} cannot be below itself")
+        return name
+
+    def rename(self, mailbox: Mailbox, name: str) -> list[Mailbox]:
+        """Rename a mailbox and those below it, which are returned; ``name`` is of ``new_name``."""
+        account = self.account(mailbox.account)
+        below, start = f"{mailbox.name}/", len(mailbox.name)
+        moved = [other for other in account.mailboxes.values() if other is mailbox or other.name.startswith(below)]
+        for other in moved:
+            del account.mailboxes[other.name]
+            account.given_up[other.name] = other.uidvalidity
+        for other in moved:
+            other.name = name + other.name[start:]
+            account.mailboxes[other.name] = other
+            if account.given_up.get(other.name, 0) > other.uidvalidity:
+                other.uidvalidity = self.next_uidvalidity()
+        self._add_superiors(account, name)
+        return moved
+
+    def next_uidvalidity(self) -> int:
+        """Greater than any that was given."""
+        self._uidvalidity += 1
+        return self._uidvalidity
+
+    def _add(self, account: Account, name: str, *, selectable: bool) -> Mailbox:
+        self._last_id += 1
+        mailbox = Mailbox(self._last_id, account.key, name, self.next_uidvalidity(), selectable)
+        self._mailboxes[mailbox.id] = account.mailboxes[name] = mailbox
+        return mailbox
+
+    def _add_superiors(self, account: Account, name: str) -> None:
+        for superior in superiors(name):
+            if superior not in account.mailboxes:
+                self._add(account, superior, selectable=False)
+
+    def _drop(self, mailbox: Mailbox) -> None:
+        mailbox.die()
+        del self._mailboxes[mailbox.id]
