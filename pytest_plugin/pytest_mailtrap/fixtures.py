@@ -25,6 +25,7 @@ def mailtrap_server(pytestconfig: pytest.Config, mailtrap_config: dict[str, Any]
     """The running mail server of the whole run; what is made on it is there in every test. One per xdist worker."""
     with options.session_server(pytestconfig, mailtrap_config) as server:
         watch = pytestconfig.stash[WATCH] = Watch(server, pytestconfig)
+        watch.begin()
         yield server
         watch.close()  # after everything that was made later is torn down: programs that still send, for instance
 
@@ -37,6 +38,7 @@ def _mailtrap_watch(pytestconfig: pytest.Config, mailtrap_server: "MailServer") 
         yield watch
         return
     watch = Watch(mailtrap_server, pytestconfig)
+    watch.begin()
     yield watch
     watch.close()
 
@@ -55,11 +57,11 @@ def mailserver(request: pytest.FixtureRequest) -> "Iterator[MailServer]":
             yield scope
         return
     configured = request.getfixturevalue("mailtrap_config")
-    with (
-        options.own_server(request.config, configured, settings.boot) as server,
-        Watch(server, request.config).scope(request.node, settings.live) as scope,
-    ):
-        yield scope
+    with options.own_server(request.config, configured, settings.boot) as server:
+        watch = Watch(server, request.config)
+        watch.begin()
+        with watch.scope(request.node, settings.live) as scope:
+            yield scope
 
 
 @pytest.fixture

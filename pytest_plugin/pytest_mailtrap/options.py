@@ -47,6 +47,12 @@ INI: Final[dict[str, tuple[str, str]]] = {
     "smtp_extensions": ("words", "changes to what EHLO offers: -KEYWORD takes one away, +KEYWORD adds one"),
     "imap_capabilities": ("words", "changes to what IMAP offers: -NAME takes one away, +NAME adds one"),
     "pop3_capabilities": ("words", "changes to what POP3 offers: -NAME takes one away, +NAME adds one"),
+    "max_connections": (
+        "number", "connections to one scope's mail listeners at once (421 4.3.2); 0: no limit",
+    ),
+    "max_connections_per_peer": ("number", "the same from one address; 0: no limit"),
+    "max_bad_commands": ("number", "unknown commands in a row that end a connection; 0: no limit"),
+    "session_timeout": ("seconds", "seconds a connection may last in all; 0: no limit"),
     "smtp_timeout": ("seconds", "seconds without input that end an SMTP session (RFC 5321, 4.5.3.2.7)"),
     "pop3_timeout": ("seconds", "seconds without input that end a POP3 session (RFC 1939, 3)"),
     "imap_timeout": ("seconds", "seconds without input that end an IMAP session (RFC 9051, 5.4)"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from . import options
+from . import hooks, options
 from .fixtures import (
     _mailtrap_watch as _mailtrap_watch,
 )
@@ -36,6 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     options.add(parser)
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Say which hooks there are."""
+    pluginmanager.add_hookspecs(hooks)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
@@ -54,11 +59,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Errors of the server fail the test that caused them, in its call phase."""
+    """Errors of the server, and of our hooks, fail the test that caused them, in its call phase."""
     __tracebackhide__ = True
     result = yield
     if (watched := item.stash.get(WATCHED, None)) is not None:
-        watched.raise_errors()
+        watched.settle()
     return result
 
 

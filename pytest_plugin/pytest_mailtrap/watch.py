@@ -11,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from mailtrap import MailServer
 
+SUBMITTED: Final = ("smtp", "lmtp", "http")  # the origins that waits and ``.messages`` see
 NAME_LENGTH: Final = 48  # of a scope's name; as a mail domain's label it may have 63
 
 
@@ -19,15 +20,49 @@ class LateMailWarning(pytest.PytestWarning):
 
 
 class Watched:
-    """The scope of one test.
+    """What came for a test in its scope, and what of it was told already.
 
     Attributes:
         scope: a running ``MailServer``.
+        item: the test; None for what belongs to no test.
     """
 
-    def __init__(self, scope: "MailServer") -> None:
+    def __init__(self, scope: "MailServer", item: pytest.Item | None = None) -> None:
         self.scope = scope
+        self.item = item
         self._raised: list[BaseException] = []
+        self._told = 0  # the seq of the message that the hook was called for last
+
+    def settle(self) -> None:
+        """Say what is to be said of what came since the last time.
+
+        Raises:
+            ServerError: something went wrong inside the server.
+            BaseException: from an implementation of ``pytest_mailtrap_message``.
+        """
+        __tracebackhide__ = True
+        self.raise_errors()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Call the hook ``pytest_mailtrap_message`` for each new message; all of them, whatever it raises."""
+        __tracebackhide__ = True
+        if self.item is None or not (hook := self.item.ihook.pytest_mailtrap_message).get_hookimpls():
+            return
+        failures: list[BaseException] = []
+        for message in self.scope.page(after=self._told, newest_first=False):
+            self._told = message.seq
+            if message.origin not in SUBMITTED:
+                continue
+            try:
+                hook(item=self.item, message=message)
+            except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  raised below
+                error.add_note(f"in pytest_mailtrap_message for {message!r}")
+                failures.append(error)
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise BaseExceptionGroup(f"pytest_mailtrap_message failed for {len(failures)} messages", failures)
 
     def raise_errors(self) -> None:
         """Raise what went wrong inside the server for this scope, once.
@@ -63,12 +98,17 @@ class Watch:
     def scope(self, item: pytest.Item, live: Mapping[str, Any]) -> "Iterator[MailServer]":
         """A scope for a test, for as long as the test runs."""
         with self.server.scope(scope_name(item.name), **live) as scope:
-            watched = item.stash[WATCHED] = Watched(scope)
+            watched = item.stash[WATCHED] = Watched(scope, item)
             yield scope
             self._look()
             self._closed[scope.name] = item.nodeid
         del item.stash[WATCHED]
-        watched.raise_errors()  # those that came after the call phase
+        watched.settle()  # what came after the call phase
+
+    def begin(self) -> None:
+        """Call the hook ``pytest_mailtrap_configure``: no test uses the server yet."""
+        __tracebackhide__ = True
+        self._config.hook.pytest_mailtrap_configure(config=self._config, server=self.server)
 
     def close(self) -> None:
         """No further test comes.
