@@ -127,12 +127,17 @@ def envid(_transaction: Transaction, value: str | None) -> Reply | None:
 
 
 def auth(_transaction: Transaction, value: str | None) -> Reply | None:
-    """``AUTH=<>`` or ``AUTH=mailbox`` in xtext (RFC 4954, 5). Kept as it came; nobody is asked whether it is true."""
-    if value == "<>":
-        return None
-    if value is None or not grammar.is_xtext(value) or not grammar.is_mailbox(grammar.decode_xtext(value)):
-        return _bad("AUTH is <> or a mailbox in xtext")
-    return None
+    """``AUTH=<>`` or ``AUTH=mailbox`` in xtext (RFC 4954, 5). Kept as it came; nobody is asked whether it is true.
+
+    A mailbox in angle brackets passes too: curl puts them around every one, and Postfix takes it.
+    """
+    if value is not None and grammar.is_xtext(value):
+        decoded = grammar.decode_xtext(value)
+        if decoded[:1] == "<" and decoded[-1:] == ">":
+            decoded = decoded[1:-1]
+        if value == "<>" or grammar.is_mailbox(decoded):
+            return None
+    return _bad("AUTH is <> or a mailbox in xtext")
 
 
 _BY: Final = re.compile(r"([+-]?)([0-9]{1,9});([NR])T?", re.IGNORECASE)
