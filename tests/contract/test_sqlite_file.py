@@ -266,6 +266,15 @@ def test_hints_that_wait_are_told_as_one(path: Path) -> None:
     store.close()
 
 
+def test_a_commit_reaches_the_disk(path: Path) -> None:
+    store = SQLiteStore(path)
+    pragmas = store._writer.run(
+        lambda db: Outcome([db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")])
+    )
+    assert pragmas == [2, "wal"]  # 2 is FULL
+    store.close()
+
+
 # ---------------------------------------------------------------- a full disk
 
 

@@ -342,7 +342,10 @@ class MemoryStore(Store):
             account = self._directory.find(key)
             if account is None:
                 return
-            hint = self._hint(self._directory.remove_account(account))
+            gone = self._directory.remove_account(account)
+            for box in gone:
+                self._locks.pop(box.id, None)
+            hint = self._hint(gone)
         self._tell(hint)
 
     def fork_account(self, source: Key, target: Key) -> AccountRow:

@@ -20,6 +20,7 @@ from ..message.facts import Facts
 from .base import (
     ALL,
     INBOX,
+    NO_FLAGS,
     AccountRow,
     Changes,
     CopyRow,
@@ -40,7 +41,7 @@ from .cache import FactsCache
 from .flags import canonical as canonical_flags
 from .sqlite_rows import COPY, MAILBOX, Rows, account_id, chunks, mailbox_row, select, status, used
 from .sqlite_schema import connect, prepare
-from .sqlite_values import text, untext
+from .sqlite_values import flags_of, text, untext
 from .sqlite_work import Work
 from .sqlite_writer import Job, Outcome, Writer
 
@@ -346,6 +347,14 @@ class SQLiteStore(Store):
         with self._read() as db:
             row = _mailbox(db, mailbox)
             return Snapshot(row, tuple(uid for (uid,) in select(db, "SELECT uid FROM copy", mailbox, None)))
+
+    def marks(self, mailbox: int) -> tuple[frozenset[str], int]:
+        with self._read() as db:
+            _mailbox(db, mailbox)
+            flags = db.execute("SELECT DISTINCT flags FROM copy WHERE mailbox = ?", (mailbox,)).fetchall()
+            query = "SELECT coalesce(min(uid), 0) FROM copy WHERE mailbox = ? AND NOT seen"
+            (unseen,) = db.execute(query, (mailbox,)).fetchone()
+        return NO_FLAGS.union(*(flags_of(column) for (column,) in flags)), unseen
 
     def copies(self, mailbox: int, uids: Iterable[int] | None = None) -> Sequence[CopyRow]:
         with self._read() as db:

@@ -107,7 +107,9 @@ def prepare(path: str) -> None:
         try:
             _check(db, path, new)
             _migrate(db, path)
-            db.execute("PRAGMA journal_mode = WAL").fetchone()
+            (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":
+                raise StoreError(f"{path} cannot be used as a store: its file system has no shared memory for SQLite")
         finally:
             db.close()
     except sqlite3.Error as error:

@@ -1,8 +1,4 @@
-"""What one job changes in the SQLite store: one command, in the savepoint that its writer has opened.
-
-A mailbox is read when it is first needed, changed as an object, and written back by ``end``. A job raises its MODSEQ
-once, however much it changes.
-"""
+"""What one job changes in the SQLite store: one command, in the savepoint that its writer has opened."""
 
 import json
 import sqlite3
@@ -10,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from .. import clock, limits
-from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota
+from ..errors import MailboxExists, NoSuchMailbox, NotAllowed, OverQuota
 from ..message.structure import served_size
 from .base import (
     ALL,
@@ -24,99 +20,30 @@ from .base import (
     Placed,
     Receipt,
     Target,
-    canonical,
     checked_name,
-    superiors,
 )
 from .flags import DELETED, SEEN, change
 from .flags import canonical as canonical_flags
+from .sqlite_directory import REFUSED, Box, Directory
 from .sqlite_rows import COPY, Rows, account_id, chunks, select, used
-from .sqlite_values import envelope_column, flags_column, text, untext
-from .sqlite_writer import Outcome
+from .sqlite_values import envelope_column, flags_column, text
 
-_BOX: Final = """SELECT mailbox.id, account, scope, address, name, uidvalidity, uidnext, modseq, recent_from, forgotten,
-    selectable, special_use FROM mailbox JOIN account ON account.id = mailbox.account"""
 _ADD: Final = "INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-REFUSED: Final = "the account all is the record of messages: nothing is put there or changed"
 
 
-class Box:
-    """A mailbox while a job works on it."""
+class Work(Directory):
+    """One job's changes.
 
-    __slots__ = (
-        "account", "forgotten", "id", "key", "modseq", "name", "recent_from", "selectable", "special_use", "uidnext",
-        "uidvalidity",
-    )  # fmt: skip
-
-    id: int
-    account: int
-    uidvalidity: int
-    uidnext: int
-    modseq: int
-    recent_from: int
-    forgotten: int
-    selectable: bool
-    special_use: str  # JSON
-
-    def __init__(self, columns: Sequence[Any]) -> None:
-        (
-            self.id, self.account, scope, address, name, self.uidvalidity, self.uidnext, self.modseq, self.recent_from,
-            self.forgotten, self.selectable, self.special_use,
-        ) = columns  # fmt: skip
-        self.key = Key(untext(scope), untext(address))
-        self.name = untext(name)
-
-
-class Work:
-    """One job's changes."""
+    Attributes:
+        fresh: messages that are made.
+        removed: seqs of messages that are taken away.
+    """
 
     def __init__(self, db: sqlite3.Connection, rows: Rows, born: int) -> None:
-        self.db = db
-        self.head: int
-        self._uidvalidity: int
-        self.head, self._uidvalidity = db.execute("SELECT head, uidvalidity FROM state").fetchone()
-        self.fresh: list[MessageRow] = []  # messages that are made
-        self.removed: set[int] = set()  # messages that are taken away
-        self._was = self.head, self._uidvalidity
+        super().__init__(db, born)
+        self.fresh: list[MessageRow] = []
+        self.removed: set[int] = set()
         self._rows = rows
-        self._born = born
-        self._boxes: dict[int, Box] = {}
-        self._by_name: dict[tuple[int, str], Box] = {}
-        self._changed: set[int] = set()  # boxes to be written back
-        self._bumped: set[int] = set()
-        self._told: dict[int, int] = {}
-        self._tell = False
-
-    def end(self, result: Any) -> Outcome:
-        """Write back what changed."""
-        for id_ in self._changed:
-            box = self._boxes[id_]
-            self.db.execute(
-                """UPDATE mailbox SET name = ?, uidvalidity = ?, uidnext = ?, modseq = ?, recent_from = ?,
-                    forgotten = ?, selectable = ?, special_use = ? WHERE id = ?""",
-                (
-                    text(box.name), box.uidvalidity, box.uidnext, box.modseq, box.recent_from, box.forgotten,
-                    box.selectable, box.special_use, box.id,
-                ),
-            )  # fmt: skip
-        if (self.head, self._uidvalidity) != self._was:
-            self.db.execute("UPDATE state SET head = ?, uidvalidity = ?", (self.head, self._uidvalidity))
-        return Outcome(result, self.head, self._told, self._tell)
-
-    def tell(self, *boxes: Box) -> None:
-        """Subscribers are to hear of this job, and of these mailboxes."""
-        self._tell = True
-        for box in boxes:
-            self._told[box.id] = box.modseq
-
-    def _bump(self, box: Box) -> int:
-        """This job's MODSEQ of a mailbox."""
-        if box.id not in self._bumped:
-            self._bumped.add(box.id)
-            self._changed.add(box.id)
-            box.modseq += 1
-            self.tell(box)
-        return box.modseq
 
     # ------------------------------------------------------------ deliveries
 
@@ -243,161 +170,7 @@ class Work:
         found = self.db.execute("SELECT seq FROM message WHERE scope = ?", (text(scope),)).fetchall()
         self.remove([seq for (seq,) in found])
 
-    # ------------------------------------------------------------ accounts
-
-    def put_account(self, key: Key, password: str | None, quota: int | None, declared: bool) -> None:
-        """Make or change an account."""
-        if key.address == ALL:
-            raise NotAllowed(REFUSED)
-        account = account_id(self.db, key)
-        if account is None:
-            self._new_account(key, password, quota, declared=declared)
-        elif declared:
-            columns = (None if password is None else text(password), quota, account)
-            self.db.execute("UPDATE account SET password = ?, quota = ?, declared = 1 WHERE id = ?", columns)
-            self.tell()
-
-    def remove_account(self, key: Key) -> None:
-        """Take an account away."""
-        if key.address == ALL:
-            raise NotAllowed(REFUSED)
-        account = account_id(self.db, key)
-        if account is None:
-            return
-        for (mailbox,) in self.db.execute("SELECT id FROM mailbox WHERE account = ?", (account,)).fetchall():
-            self._drop(self.box(mailbox))
-        for table in ("subscription", "given_up"):
-            self.db.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608
-        self.db.execute("DELETE FROM account WHERE id = ?", (account,))
-        self.tell()
-
-    def fork_account(self, source: Key, target: Key) -> None:
-        """Begin an account as another is."""
-        if ALL in (source.address, target.address):
-            raise NotAllowed(REFUSED)
-        if account_id(self.db, target) is not None:
-            return
-        origin = self.account(source)
-        cursor = self.db.execute(
-            "INSERT INTO account (scope, address, password, declared, quota)"
-            " SELECT ?, ?, password, declared, quota FROM account WHERE id = ?",
-            (text(target.scope), text(target.address), origin),
-        )
-        twin = cursor.lastrowid
-        for table, columns in (("subscription", "name"), ("given_up", "name, uidvalidity")):
-            self.db.execute(f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE account = ?", (twin, origin))  # noqa: S608
-        for (mailbox,) in self.db.execute("SELECT id FROM mailbox WHERE account = ?", (origin,)).fetchall():
-            columns = "name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable, special_use"
-            cursor = self.db.execute(
-                f"INSERT INTO mailbox (account, {columns}) SELECT ?, {columns} FROM mailbox WHERE id = ?",  # noqa: S608
-                (twin, mailbox),
-            )
-            for table, columns in (
-                (
-                    "copy",
-                    "uid, message, flags, seen, deleted, modseq, internal_date, save_date, prefix, size",
-                ),
-                ("vanished", "modseq, first, last"),
-            ):
-                self.db.execute(
-                    f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE mailbox = ?",  # noqa: S608
-                    (cursor.lastrowid, mailbox),
-                )
-            self.tell(self.box(cursor.lastrowid or 0))
-
-    def account(self, key: Key) -> int:
-        """The number of an account that must be there; ``all`` comes to be."""
-        if key.address == ALL:
-            return self.everything(key.scope).account
-        found = account_id(self.db, key)
-        if found is None:
-            raise NoSuchAccount(f"there is no account {key.address!r}")
-        return found
-
-    def everything(self, scope: str) -> Box:
-        """The mailbox of ``all`` in a scope."""
-        key = Key(scope, ALL)
-        account = account_id(self.db, key)
-        if account is None:
-            account = self._new_account(key, None, None, declared=True, tell=False)
-        box = self._named(account, INBOX)
-        assert box is not None
-        return box
-
-    def _new_account(
-        self, key: Key, password: str | None, quota: int | None, *, declared: bool, tell: bool = True
-    ) -> int:
-        cursor = self.db.execute(
-            "INSERT INTO account (scope, address, password, declared, quota) VALUES (?, ?, ?, ?, ?)",
-            (text(key.scope), text(key.address), None if password is None else text(password), declared, quota),
-        )
-        account = cursor.lastrowid
-        assert account is not None
-        self.db.execute("INSERT INTO subscription VALUES (?, ?)", (account, INBOX))
-        self._add_mailbox(account, INBOX, selectable=True)
-        if tell:
-            self.tell()
-        return account
-
-    # ------------------------------------------------------------ mailboxes
-
-    def box(self, mailbox: int) -> Box:
-        """A mailbox that must be there."""
-        box = self._boxes.get(mailbox)
-        if box is None:
-            columns = self.db.execute(f"{_BOX} WHERE mailbox.id = ?", (mailbox,)).fetchone()
-            if columns is None:
-                raise NoSuchMailbox(f"mailbox {mailbox} was deleted")
-            box = self._know(Box(columns))
-        return box
-
-    def own_box(self, mailbox: int) -> Box:
-        """A mailbox that must be there and not be of ``all``."""
-        box = self.box(mailbox)
-        if box.key.address == ALL:
-            raise NotAllowed(REFUSED)
-        return box
-
-    def _named(self, account: int, name: str) -> Box | None:
-        box = self._by_name.get((account, name))
-        if box is None:
-            columns = self.db.execute(f"{_BOX} WHERE account = ? AND name = ?", (account, text(name))).fetchone()
-            if columns is not None:
-                box = self._boxes.get(columns[0]) or Box(columns)
-                self._know(box)
-        return box
-
-    def _know(self, box: Box) -> Box:
-        self._boxes[box.id] = self._by_name[box.account, box.name] = box
-        return box
-
-    def create_mailbox(self, key: Key, name: str, special_use: Iterable[str]) -> int:
-        """Make a mailbox; returns its id."""
-        if key.address == ALL:
-            raise NotAllowed(REFUSED)
-        name = checked_name(name)
-        account = self.account(key)
-        there = self._named(account, name)
-        if there is not None and there.selectable:
-            raise MailboxExists(f"there is a mailbox {name!r} already")
-        box = self._new_mailbox(account, name)
-        box.special_use = json.dumps(sorted(special_use))
-        self._changed.add(box.id)
-        self.tell(box)
-        return box.id
-
-    def delete_mailbox(self, mailbox: int) -> None:
-        """Take a mailbox away."""
-        box = self.box(mailbox)
-        if box.name == INBOX:
-            raise NotAllowed("INBOX cannot be deleted")
-        has_children = any(name.startswith(f"{box.name}/") for name in self._names(box.account))
-        if has_children and not box.selectable:
-            raise NotAllowed(f"{box.name!r} has mailboxes below it")
-        self._drop(box)
-        self._give_up(box)
-        if has_children:
-            self._add_mailbox(box.account, box.name, selectable=False)
+    # ------------------------------------------------------------ copies
 
     def rename_mailbox(self, mailbox: int, name: str) -> None:
         """Rename a mailbox with those below it."""
@@ -409,23 +182,8 @@ class Work:
             new = self._new_mailbox(box.account, name)
             self.tell(box, new)
             self._transfer(box, self._copies(box, None), new, move=True)
-            return
-        below = f"{box.name}/"
-        if name.startswith(below):
-            raise NotAllowed(f"{box.name!r} cannot be below itself")
-        start = len(box.name)
-        for old, id_ in self._names(box.account).items():
-            if id_ == box.id or old.startswith(below):
-                other = self.box(id_)
-                self._give_up(other)
-                other.name = name + old[start:]
-                query = "SELECT uidvalidity FROM given_up WHERE account = ? AND name = ?"
-                before = self.db.execute(query, (other.account, text(other.name))).fetchone()
-                if before is not None and before[0] > other.uidvalidity:
-                    other.uidvalidity = self._next_uidvalidity()
-                self._changed.add(other.id)
-                self.tell(other)
-        self._add_superiors(box.account, name)
+        else:
+            self.rename(box, name)
 
     def renumber(self, mailbox: int) -> int:
         """Give the copies of a mailbox new UIDs."""
@@ -441,68 +199,6 @@ class Work:
         box.uidnext = len(uids) + 1
         box.recent_from = box.uidnext - recent
         return box.uidvalidity
-
-    def take_recent(self, mailbox: int) -> int:
-        """None is recent any more; returns the lowest that was."""
-        box = self.box(mailbox)
-        lowest, box.recent_from = box.recent_from, box.uidnext
-        self._changed.add(box.id)
-        return lowest
-
-    def subscribe(self, key: Key, name: str, on: bool) -> None:
-        """Note or forget a subscription."""
-        values = self.account(key), text(canonical(name))
-        if on:
-            self.db.execute("INSERT OR IGNORE INTO subscription VALUES (?, ?)", values)
-        else:
-            self.db.execute("DELETE FROM subscription WHERE account = ? AND name = ?", values)
-
-    def _names(self, account: int) -> dict[str, int]:
-        found = self.db.execute("SELECT name, id FROM mailbox WHERE account = ?", (account,))
-        return {untext(name): id_ for name, id_ in found}
-
-    def _give_up(self, box: Box) -> None:
-        values = (box.account, text(box.name), box.uidvalidity)
-        self.db.execute("INSERT OR REPLACE INTO given_up VALUES (?, ?, ?)", values)
-        self._by_name.pop((box.account, box.name), None)
-
-    def _next_uidvalidity(self) -> int:
-        self._uidvalidity = max(self._uidvalidity + 1, self._born)
-        return self._uidvalidity
-
-    def _add_mailbox(self, account: int, name: str, *, selectable: bool) -> Box:
-        cursor = self.db.execute(
-            """INSERT INTO mailbox (account, name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable,
-                special_use) VALUES (?, ?, ?, 1, 1, 1, 0, ?, '[]')""",
-            (account, text(name), self._next_uidvalidity(), selectable),
-        )
-        return self.box(cursor.lastrowid or 0)
-
-    def _add_superiors(self, account: int, name: str) -> None:
-        for superior in superiors(name):
-            if self._named(account, superior) is None:
-                self._add_mailbox(account, superior, selectable=False)
-
-    def _new_mailbox(self, account: int, name: str) -> Box:
-        """A mailbox that can be selected, with the names above it."""
-        box = self._named(account, name)
-        if box is None:
-            self._add_superiors(account, name)
-            return self._add_mailbox(account, name, selectable=True)
-        box.selectable = True
-        self._changed.add(box.id)
-        return box
-
-    def _drop(self, box: Box) -> None:
-        for table in ("copy", "vanished"):
-            self.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (box.id,))  # noqa: S608
-        self.db.execute("DELETE FROM mailbox WHERE id = ?", (box.id,))
-        self.tell(box)
-        self._boxes.pop(box.id, None)
-        self._by_name.pop((box.account, box.name), None)
-        self._changed.discard(box.id)
-
-    # ------------------------------------------------------------ copies
 
     def set_flags(
         self, mailbox: int, uids: Iterable[int], flags: frozenset[str], mode: FlagMode, unchanged_since: int | None

@@ -6,7 +6,7 @@ from ... import clock
 from ...errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed
 from .. import search
 from ..base import INBOX, Key, Store, Target, same
-from .common import BOB, EVE, PATIENCE, Contract, Inbox, delivery, mail, uids
+from .common import BOB, EVE, EVERYTHING, PATIENCE, Contract, Inbox, delivery, mail, uids
 
 
 class Accounts(Contract):
@@ -161,7 +161,7 @@ class Mailboxes(Contract):
         store.delete_mailbox(gone)
         for ask in (
             store.mailbox_row, store.delete_mailbox, store.renumber, store.status, store.take_recent, store.snapshot,
-            store.copies, lambda m: store.changes(m, 0), lambda m: store.rename_mailbox(m, "x"),
+            store.marks, store.copies, lambda m: store.changes(m, 0), lambda m: store.rename_mailbox(m, "x"),
             lambda m: store.set_flags(m, [1], ["x"], "add"), lambda m: store.expunge(m, [1]),
             lambda m: store.copy(m, [1], box.id), lambda m: store.copy(box.id, [1], m),
             lambda m: store.move(m, [1], box.id), lambda m: store.move(box.id, [1], m),
@@ -289,6 +289,15 @@ class Mailboxes(Contract):
         status = store.status(box.id)
         assert (status.messages, status.unseen, status.deleted) == (3, 0, 1)
         assert status.size == store.used(BOB) == sum(sizes) - sizes[1]
+
+    def test_marks(self, store: Store) -> None:
+        box = Inbox(store, 4)
+        assert store.marks(box.id) == (frozenset(), 1)
+        store.set_flags(box.id, [1, 2], ["\\Seen"], "add")
+        store.set_flags(box.id, [2, 4], ["work"], "add")
+        assert store.marks(box.id) == (frozenset({"\\Seen", "work"}), 3)
+        store.set_flags(box.id, EVERYTHING, ["\\Seen"], "replace")
+        assert store.marks(box.id) == (frozenset({"\\Seen"}), 0)
 
     def test_recent_is_for_the_first_who_asks(self, store: Store) -> None:
         box = Inbox(store, 2)

@@ -335,6 +335,9 @@ class History(RuleBasedStateMachine):
         assert (status.messages, status.size) == (len(copies), size)
         assert status.unseen == sum(SEEN not in flags for _, flags, _ in copies.values())
         assert status.deleted == sum(DELETED in flags for _, flags, _ in copies.values())
+        marked = frozenset[str]().union(*(flags for _, flags, _ in copies.values()))
+        unseen = next((uid for uid, (_, flags, _) in copies.items() if SEEN not in flags), 0)
+        assert self.store.marks(box.id) == (marked, unseen)
         for since in {0, box.modseq // 2, box.modseq - 2, box.modseq - 1, box.modseq}:
             changes = self.store.changes(box.id, since)
             assert (changes.highestmodseq, changes.uidvalidity) == (box.modseq, box.uidvalidity)
