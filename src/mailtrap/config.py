@@ -72,6 +72,12 @@ class Live:
     pop3_capabilities: frozenset[str] = _setting(
         frozenset(), "changes to what POP3 offers: -NAME takes one away, +NAME adds one"
     )
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), "addresses and networks (and unix) whose XCLIENT and PROXY headers are believed"
+    )
+    proxy_protocol: bool = _setting(
+        False, "connections from trusted_proxies begin with a PROXY header (version 1 or 2), on every mail listener"
+    )
     max_connections: int = _setting(0, "connections to one scope's mail listeners at once (421 4.3.2); 0: no limit")
     max_connections_per_peer: int = _setting(0, "the same from one address; 0: no limit")
     max_bad_commands: int = _setting(10, "unknown commands in a row that end a connection; 0: no limit")
@@ -120,7 +126,21 @@ def check(name: str, value: Any) -> Any:
         raise ConfigError(f"{name} is {_describe(expected)}, not {value!r}")
     if isinstance(value, int | float) and not value >= 0:  # so NaN does not pass
         raise ConfigError(f"{name} is not negative: {value!r}")
+    if name == "trusted_proxies":
+        _check_networks(name, value)
     return value
+
+
+def _check_networks(name: str, networks: Iterable[str]) -> None:
+    import ipaddress
+
+    for network in networks:
+        if network == "unix":
+            continue
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise ConfigError(f"{name} is a list of IP addresses and networks, and this is none: {network!r}") from None
 
 
 def parse(name: str, text: str) -> Any:

@@ -18,6 +18,7 @@ WRITE_CHUNK: Final = 256 * KB  # a longer piece of output is handed to the trans
 STEPS: Final = 500  # steps a session takes before others get their turn
 WORKERS: Final = 32  # threads for calls that do I/O or run users' code
 LINGER: Final = 2.0  # seconds a closed connection's unread input is still read, so that the last reply arrives
+PROXY_HEADER: Final = 16 + 65_535  # the longest that a PROXY header can be
 BACKLOG: Final = 1024  # connections that wait to be accepted
 HTTP_BODY: Final = 128 * MB  # a request body; with more it is 413
 HTTP_DRAIN: Final = 64 * MB  # unread request body that is skipped so that the answer arrives; then the end

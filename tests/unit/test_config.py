@@ -22,6 +22,8 @@ def test_unknown_setting_names_the_nearest():
         ("max_recipients", True, "an int"),
         ("require_auth", "maybe", "True or False"),
         ("local_domains", [1], "a list of str"),
+        ("trusted_proxies", ["localhost"], "IP addresses and networks, and this is none: 'localhost'"),
+        ("trusted_proxies", ["10.0.0.0/33"], "IP addresses and networks"),
         ("store", 3, "a str"),
     ],
 )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import clock, limits
 from ..wire.machine import Machine
+from ..wire.peers import trusted
 from ..wire.steps import (
     NEED_DATA,
     Call,
@@ -35,6 +36,7 @@ from ..wire.steps import (
 )
 from .connection import Connection
 from .hub import ContextProvider, Hub
+from .proxy import BadHeader
 from .tls import HANDSHAKE_RECORD
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Driver(Connection):
         machine: the session; set when the connection is made.
         peer: host and port of the client.
         sockname: host and port it came to.
+        begun: the session's peer is known; before, a PROXY header is waited for.
     """
 
     machine: Machine
@@ -77,6 +80,7 @@ class Driver(Connection):
     _timer: asyncio.TimerHandle | None = None
     _watching: Sequence[int] = ()
     _eof_told = False
+    begun = False
 
     def __init__(self, hub: Hub, make_machine: MakeMachine, tls: ContextProvider | None = None) -> None:
         """tls: makes the context where the connection begins with TLS; may be slow."""
@@ -107,13 +111,44 @@ class Driver(Connection):
             self.abort()
             return
         machine.record.on_disconnect(self._disconnect)
-        machine.turned_away = hub.crowd(self)
+        live = machine.scope.live
+        if live.proxy_protocol and trusted(live.trusted_proxies, self.peer[0]):
+            hub.opened(self)
+            self._state = _HANDSHAKE
+            self._open_pipe().held = True
+            return
+        self._begin_session()
         hub.opened(self)
         if self._implicit is None:
             self._pump()
         else:
             self._state = _HANDSHAKE
             self._open_pipe().held = True
+
+    def _begin_session(self) -> None:
+        """The peer is known."""
+        self.begun = True
+        self.machine.turned_away = self.hub.crowd(self)
+
+    def _take_header(self) -> bool:
+        """Look for the PROXY header that comes before anything else; whether the session goes on behind it now."""
+        pipe, record = self._open_pipe(), self.machine.record
+        try:
+            header = pipe.take_header()
+        except BadHeader as error:
+            self._broken(f"PROXY header: {error}")
+            return False
+        if header is None:
+            return False
+        if header.source is None or header.destination is None:
+            record.note(b"PROXY header without addresses")
+        else:
+            way = "{}:{} to {}:{}".format(*header.source, *header.destination)
+            record.note(f"PROXY header of {self.peer[0]}:{self.peer[1]}: {way}".encode())
+            self.peer = record.peer = header.source
+            self.sockname = header.destination
+        self._begin_session()
+        return True
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._pipe is not None or self._ending:
@@ -189,7 +224,7 @@ class Driver(Connection):
             self._state = _RUNNING
             self._pump()
         elif self._state is _HANDSHAKE:
-            self._broken("TLS failed: the client left")
+            self._broken("TLS failed: the client left" if self.begun else "PROXY header: the client left before it")
 
     def _unread(self) -> int:
         return 0 if self._state is _PARKED else len(self.machine.buffer)
@@ -433,6 +468,14 @@ class Driver(Connection):
             return
         pipe = self._pipe
         assert pipe is not None
+        if not self.begun:
+            if not self._take_header():
+                return
+            if self._implicit is None:
+                pipe.held = False
+                self._state = _RUNNING
+                self._pump()
+                return
         if pipe.tls is None:
             if self._implicit is not None and pipe.first is not None:
                 # The context is made now, for a client that means it.

@@ -85,13 +85,16 @@ class Hub:
             self._schedule(wanted)
 
     def crowd(self, driver: "Driver") -> str:
-        """Why there is no room for one more connection of its scope; ``""`` where there is. Before ``opened``."""
+        """Why there is no room for one more connection of its scope; ``""`` where there is."""
         live, scope = driver.machine.scope.live, driver.machine.record.scope
         total, each = live.max_connections, live.max_connections_per_peer
         if not total and not each:
             return ""
         others = [
-            other for other in self.drivers if other.machine.record.scope == scope and not other.machine.turned_away
+            other
+            for other in self.drivers
+            if other is not driver and other.begun and other.machine.record.scope == scope
+            and not other.machine.turned_away
         ]
         if total and len(others) >= total:
             return "Too many connections"

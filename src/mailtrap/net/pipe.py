@@ -6,7 +6,9 @@ Whoever moves octets gives them with ``from_wire`` or ``from_session`` and then 
 
 from typing import TYPE_CHECKING
 
+from .. import limits
 from ..wire.steps import Shape
+from . import proxy
 from .deflate import DeflateLayer
 from .shaping import Shaper
 from .tls import TLSLayer
@@ -50,6 +52,17 @@ class Pipe:
         """Put the deflate layer in. data: input that was taken for plain."""
         self._deflate = DeflateLayer()
         self._deflate.keep(data)
+
+    def take_header(self) -> proxy.Header | None:
+        """The PROXY header that held input begins with, and take it away; None while it is incomplete.
+
+        Raises:
+            BadHeader: see there.
+        """
+        header = proxy.parse(bytes(self._in[: limits.PROXY_HEADER]))
+        if header is not None:
+            del self._in[: header.size]
+        return header
 
     @property
     def deflated(self) -> bool:

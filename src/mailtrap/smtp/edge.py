@@ -122,12 +122,19 @@ class Edge(Driver, smtp.SMTP):
 def _make_session(edge: Edge) -> smtp.Session:
     machine = edge.smtp_session
     session = smtp.Session(edge.hub.loop)
-    session.peer = edge.transport.get_extra_info("peername")  # type: ignore[union-attr]
+    session.peer = _peer(edge)
     session.host_name = machine.helo
     session.extended_smtp = machine.extended
     session.authenticated = True if machine.user is not None else None
     session.ssl = _ssl_info(machine.record.tls)
     return session
+
+
+def _peer(edge: Edge) -> Any:
+    """The client as aiosmtpd tells it; or the one that a proxy speaks for."""
+    peername = edge.transport.get_extra_info("peername")  # type: ignore[union-attr]
+    told = edge.machine.record.peer
+    return peername if not peername or tuple(peername[:2]) == told else told
 
 
 def _ssl_info(tls: TLS | None) -> dict[str, Any] | None:
@@ -292,6 +299,7 @@ class HandlerPolicy:
 
     def _ehlo(self, name: str, lines: Sequence[str]) -> Any:
         self._edge.envelope = smtp.Envelope()
+        self._session.peer = _peer(self._edge)
         self._session.extended_smtp = True
         hook = self._hook("EHLO")
         if hook is None:
@@ -313,6 +321,7 @@ class HandlerPolicy:
 
     def _helo(self, name: str) -> Any:
         self._edge.envelope = smtp.Envelope()
+        self._session.peer = _peer(self._edge)
         self._session.extended_smtp = False
         if self._hook("HELO") is None:
             self._session.host_name = name

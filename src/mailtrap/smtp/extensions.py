@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .. import clock
 from ..wire.reply import Reply
-from . import grammar, replies
+from . import grammar, replies, xclient
 from .transaction import Transaction
 
 if TYPE_CHECKING:
@@ -255,6 +255,10 @@ def _futurerelease_line(session: "SMTPSession") -> str | None:
     return f"{MAX_HOLD} {_latest():%Y-%m-%dT%H:%M:%SZ}"
 
 
+def _xclient_line(session: "SMTPSession") -> str | None:
+    return xclient.ATTRIBUTES if xclient.trusted(session) else None
+
+
 def _requiretls_line(session: "SMTPSession") -> str | None:
     return "" if session.secure else None  # RFC 8689, 2: never without TLS
 
@@ -280,6 +284,7 @@ TABLE: Final = (
         mail={"HOLDFOR": holdfor, "HOLDUNTIL": holduntil},
     ),
     Extension("MT-PRIORITY", "RFC 6710", default=False, mail={"MT-PRIORITY": mt_priority}),
+    Extension("XCLIENT", "Postfix", line=_xclient_line),
     Extension("VRFY", "RFC 5321"),
     Extension("EXPN", "RFC 5321", default=False),
     Extension("HELP", "RFC 5321"),

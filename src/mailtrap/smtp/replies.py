@@ -39,6 +39,9 @@ TLS_FIRST: Final = Reply(530, "5.7.0", "Send STARTTLS first")  # RFC 3207, 4
 AUTH_FIRST: Final = Reply(530, "5.7.0", "Authentication required")  # RFC 4954, 6
 TLS_POOR: Final = Reply(554, "5.7.0", "Command refused due to lack of security")  # RFC 3207, 4.1
 TLS_ALREADY: Final = Reply(503, "5.5.1", "TLS is there already")
+XCLIENT_DENIED: Final = Reply(550, "5.7.0", "XCLIENT is for trusted proxies")
+XCLIENT_IN_MAIL: Final = Reply(503, "5.5.1", "XCLIENT is not possible in a transaction")
+XCLIENT_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: XCLIENT attribute=value ...")
 FAILED: Final = Reply(451, "4.3.0", "An error inside the server")
 
 # --- AUTH

@@ -22,7 +22,7 @@ from ..wire.lines import InputEnded
 from ..wire.machine import Machine, Steps
 from ..wire.reply import Reply
 from ..wire.steps import NEED_DATA, Later, Step
-from . import auth, data, extensions, greet, mail, replies, various
+from . import auth, data, extensions, greet, mail, replies, various, xclient
 from .policy import Policy
 from .transaction import Transaction
 
@@ -86,6 +86,10 @@ COMMANDS: Final = {
         Command("VRFY", various.vrfy, "VRFY address", keyword="VRFY"),
         Command("EXPN", various.expn, "EXPN address", keyword="EXPN"),
         Command("HELP", various.help_, "HELP [command]"),
+        Command(
+            "XCLIENT", xclient.xclient, "XCLIENT attribute=value ...", turns_away=True, before_tls=True,
+            keyword="XCLIENT",
+        ),
         Command("QUIT", various.quit_, "QUIT", before_tls=True),
     )
 }
@@ -115,6 +119,7 @@ class SMTPSession(Machine):
         mechanisms: what the last reply to EHLO offered for AUTH.
         policy: who is asked beside the server.
         ending: no further command is read.
+        origin: the host that the connection came from, whatever XCLIENT said since.
     """
 
     def __init__(
@@ -142,6 +147,7 @@ class SMTPSession(Machine):
         self.transaction: Transaction | None = None
         self.mechanisms: tuple[str, ...] = ()
         self.ending = False
+        self.origin = record.peer[0]
         self.facts: dict[str, Any] = {}  # of the command being carried out, for the rules
         self.at_hand: Envelope | None = None  # what a refusal is recorded with, where it is not the transaction's
         self.recorded = False  # the command's refusal is recorded already
@@ -159,13 +165,18 @@ class SMTPSession(Machine):
         """421 here too."""
         return self.say(replies.OUTLIVED)
 
+    def greeting(self) -> Generator[Step, Any, Reply]:
+        """The first reply to a client."""
+        if self.turned_away:
+            return Reply(421, "4.3.2", self.turned_away)
+        if self.rules.active and (reply := (yield from self.overruled("CONNECT"))) is not None:
+            return reply
+        return replies.hello(220, f"{self.services.hostname} {'LMTP' if self.flavour == 'lmtp' else 'ESMTP'} ready")
+
     def run(self) -> Steps:
         """The conversation."""
-        greeting = replies.hello(220, f"{self.services.hostname} {'LMTP' if self.flavour == 'lmtp' else 'ESMTP'} ready")
-        if self.turned_away:
-            greeting = Reply(421, "4.3.2", self.turned_away)
-        elif self.rules.active:
-            greeting = (yield from self.overruled("CONNECT")) or greeting
+        self.origin = self.record.peer[0]  # known by now, also where a PROXY header gave it
+        greeting = yield from self.greeting()
         yield self.say(greeting)
         if not greeting.positive:
             self.refuse("CONNECT", greeting)
