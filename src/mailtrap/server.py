@@ -209,13 +209,13 @@ class MailServer:
 
     @property
     def accounts(self) -> Sequence[Account]:
-        """The scope's own accounts, and those it inherits and has not used yet."""
-        found: dict[str, Account] = {}
+        """The scope's own accounts; those declared above it are its own from now on, and begin as they are there."""
         for scope in self._scope.lineage():
-            for row in self._parts.store.accounts(scope.name):
-                if row.key.address not in found and (scope is self._scope or row.declared):
-                    found[row.key.address] = Account(self, row.key)
-        return list(found.values())
+            if scope is not self._scope:
+                for row in self._parts.store.accounts(scope.name):
+                    if row.declared:
+                        self._parts.directory.claim(self._scope, Address(row.key.address))
+        return [Account(self, row.key) for row in self._parts.store.accounts(self._scope.name)]
 
     @property
     def sessions(self) -> Sequence["Session"]:

@@ -396,3 +396,16 @@ def test_the_greeting_and_the_log_have_no_password(server):
     said = "\n".join(session.transcript for session in server.sessions)
     assert re.search("canary", said) is None
     assert b"canary-1".hex() not in said
+
+
+def test_what_a_test_does_to_an_inherited_account_stays_in_its_scope(server):
+    server.add_account("bob@example.com", "pw").create("Archive")
+    with server.scope("one") as one:
+        (account,) = one.accounts
+        account.mailbox("Archive").append(RAW)
+        assert len(one.mailbox("bob@example.com", "Archive").messages) == 1
+    assert server.mailbox("bob@example.com", "Archive").messages == []
+    with server.scope("two") as two:
+        assert two.mailbox("bob@example.com", "Archive").messages == []
+        with imap(server) as client:
+            assert b"Archive" in b"".join(client.list()[1])
