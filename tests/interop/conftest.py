@@ -1,38 +1,113 @@
-"""A server as its users start it, ``mailtrap serve``, and real clients against it."""
+"""Servers as their users start them, ``mailtrap serve``, and what tests of real clients need.
 
+Servers start at first use and are shared by all tests of a worker; each test uses an address of its own. What arrived
+is asked of the HTTP API, so a test sees the envelope, the login and the TLS of the client it ran.
+"""
+
+import hashlib
+import importlib
 import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import urllib.request
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
+
+LISTENERS = ("smtp", "smtps", "submission", "lmtp", "pop3", "pop3s", "imap", "imaps", "http")
+PASSWORD = "s3 crét"  # of every account where the server knows passwords
+KINDS = {
+    "memory": (),
+    "sqlite": ("--store", "sqlite:///{folder}/mail.db"),
+    # everything a client may take: STARTTLS, and the mechanisms for which the server knows the password
+    "full": ("--starttls", "offered", "--default-password", PASSWORD),
+    # nothing a client may leave out
+    "strict": (
+        "--starttls", "required", "--routing", "strict", "--local-domain", "strict.test",
+        "--account", f"bob@strict.test:{PASSWORD}", "--account", f"ann@strict.test:{PASSWORD}",
+    ),
+}  # fmt: skip
 
 
 @dataclass
 class Served:
-    """A running ``mailtrap serve``: listener to port, and what it printed."""
+    """A running ``mailtrap serve``.
+
+    Attributes:
+        ports: listener to port; each is an attribute too.
+        process: its process.
+        ca: the file with what a client has to trust.
+        url: of the HTTP listener.
+        password: of every account.
+    """
 
     ports: dict[str, int]
     process: subprocess.Popen
+    ca: Path
+    password: str = PASSWORD
 
     def __getattr__(self, listener):
         try:
-            return self.ports[listener]
+            return self.__dict__["ports"][listener]
         except KeyError:
             raise AttributeError(listener) from None
 
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.http}"
 
-@pytest.fixture(scope="session", params=["memory", "sqlite"])
-def served(request, tmp_path_factory):
-    """One server for all tests of a worker; each test uses addresses of its own."""
-    folder = tmp_path_factory.mktemp("serve")
+    def ask(self, path, body=None, **query):
+        """What the HTTP API answers."""
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        request = urllib.request.Request(f"{self.url}/api/mailtrap/{path}?{urlencode(query)}", data)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read()
+
+    def tell(self, path, body=None, **query):
+        """The same, as values."""
+        return json.loads(self.ask(path, body, **query))
+
+    def arrived(self, recipient, timeout=5, **criteria):
+        """The one message for a recipient, once it is there, with ``raw``."""
+        found = self.tell("wait", recipients=recipient, timeout=timeout, **criteria)
+        assert found["found"], found["explanation"]
+        message = found["message"]
+        return message | {"raw": self.ask(f"messages/{message['id']}/raw")}
+
+    def deliver(self, raw, recipient):
+        """Put a mail into a mailbox."""
+        return self.tell("messages", raw, recipient=recipient)
+
+    def logins(self, user):
+        """The mechanisms of the sessions of a user, oldest first, each with the version of TLS."""
+        return [
+            (session["mechanism"], session["tls"] and session["tls"]["version"])
+            for session in self.tell("sessions")
+            if session["user"] == user
+        ]
+
+    def token(self, user, expires_in=60):
+        """An OAuth token."""
+        return self.tell("tokens", {"user": user, "expires_in": expires_in})["token"]
+
+    def trusting(self):
+        """A TLS context that trusts this server, and nobody else."""
+        return ssl.create_default_context(cafile=self.ca)
+
+
+@contextmanager
+def serving(kind, folder):
     ports_file = folder / "ports.json"
-    store = "memory" if request.param == "memory" else f"sqlite:///{folder}/mail.db"
-    command = [sys.executable, "-m", "mailtrap", "serve", "--store", store, "--ports-file", str(ports_file)]
-    for name in ("smtp", "smtps", "submission", "lmtp", "pop3", "pop3s", "imap", "imaps", "http"):
+    command = [sys.executable, "-m", "mailtrap", "serve", "--ports-file", str(ports_file)]
+    command += [word.replace("{folder}", str(folder)) for word in KINDS[kind]]
+    for name in LISTENERS:
         command += [f"--{name}-port", "0"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=folder, text=True)
@@ -43,7 +118,9 @@ def served(request, tmp_path_factory):
             else:
                 pytest.fail(f"mailtrap serve ended: {(folder / 'log').read_text()}")
             found = json.loads(ports_file.read_text())
-            yield Served({name: entry["port"] for name, entry in found.items()}, process)
+            served = Served({name: entry["port"] for name, entry in found.items()}, process, folder / "ca.pem")
+            served.ca.write_bytes(served.ask("ca.pem"))
+            yield served
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0, (folder / "log").read_text()
         finally:
@@ -52,16 +129,78 @@ def served(request, tmp_path_factory):
             process.stdout.close()
 
 
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    """Gives the server of a kind; it ends with the run."""
+    running = {}
+    with ExitStack() as stack:
+
+        def server(kind):
+            if kind not in running:
+                running[kind] = stack.enter_context(serving(kind, tmp_path_factory.mktemp(f"serve-{kind}")))
+            return running[kind]
+
+        yield server
+
+
+@contextmanager
+def without_errors(server):
+    """Whatever a client does, nothing breaks inside the server."""
+    before = len(server.tell("errors"))
+    yield server
+    assert server.tell("errors")[before:] == []
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def served(request, servers):
+    """A server with its default settings, with each store."""
+    with without_errors(servers(request.param)) as server:
+        yield server
+
+
 @pytest.fixture
+def full(servers):
+    """A server that offers STARTTLS and knows all passwords."""
+    with without_errors(servers("full")) as server:
+        yield server
+
+
+@pytest.fixture
+def strict(servers):
+    """A server that requires TLS and knows ``ann@strict.test`` and ``bob@strict.test`` alone."""
+    with without_errors(servers("strict")) as server:
+        yield server
+
+
+def absent(what):
+    """A test's client is not there: the test is skipped, or fails where none may be skipped."""
+    if os.environ.get("MAILTRAP_NO_SKIP"):
+        pytest.fail(f"{what}, and no client may be skipped here")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
 def client():
-    """The path of a real client; the test is skipped, or fails where none may be skipped, when it is missing."""
+    """Gives the path of a real client."""
 
     def find(name):
-        if (path := shutil.which(name)) is not None:
-            return path
-        if os.environ.get("MAILTRAP_NO_SKIP"):
-            pytest.fail(f"{name} is not installed, and no client may be skipped here")
-        pytest.skip(f"{name} is not installed")
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+        return path if path is not None else absent(f"{name} is not installed")
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def library():
+    """Gives a Python module that is a client."""
+
+    def find(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            return absent(f"the module {name} is not installed")
 
     return find
 
@@ -69,17 +208,33 @@ def client():
 @pytest.fixture
 def address(request):
     """An address that no other test uses."""
-    number = request.node.nodeid.encode().hex()[-24:]
-    return f"user-{number}@example.com"
+    return f"user-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}@example.com"
+
+
+@pytest.fixture
+def mail(address):
+    """Makes a mail, CRLF throughout, with lines that dot-stuffing has to survive."""
+
+    def mail(subject="Hello", to=address):
+        return f"From: Ann <ann@example.com>\r\nTo: {to}\r\nSubject: {subject}\r\n\r\nHi.\r\n.\r\n..two\r\nbye\r\n"
+
+    return mail
 
 
 @pytest.fixture
 def run():
-    """Run a client to its end; its standard output."""
+    """Run a client to its end; its standard output. ``code``: how it has to end."""
 
-    def run(*command, stdin="", code=0):
-        done = subprocess.run([str(word) for word in command], input=stdin, capture_output=True, text=True, timeout=30)
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+    def run(*command, stdin="", code=0, **environment):
+        done = subprocess.run(
+            [str(word) for word in command],
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            timeout=30,
+            env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+        )
+        said = done.stdout.decode("utf-8", "replace")
+        assert done.returncode == code, f"{done.returncode}\n{said}\n{done.stderr.decode('utf-8', 'replace')}"
+        return said
 
     return run
