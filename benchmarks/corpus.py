@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-_WORDS = (
+_TEXT = (
     "account order invoice please your the a of and to confirm link click password reset thank you for delivery "
     "tomorrow address team regards update payment received shipped number question answer support hello welcome "
     "meeting report attached see below monthly summary total amount due date customer service newsletter today"
-).split()
+)
+_WORDS = _TEXT.split()
 _NAMES = ("Ann", "Bob", "Carol", "Dave", "Erin", "Frank", "Grace", "Heidi")
 _START = datetime(2024, 1, 1, 8, tzinfo=UTC)
 

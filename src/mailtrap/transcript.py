@@ -149,7 +149,7 @@ class Session:
         log, enough = self._log, limits.TRANSACTION_LOG - limits.TRANSACTION_LOG // 8
         first = end = len(log) // 2
         while self._log_size > enough and end - first < len(log) - 2:
-            if end < len(log) - 1:
+            if len(log) - end > first:
                 gone = log[end]
                 end += 1
             else:

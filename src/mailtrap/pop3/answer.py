@@ -20,10 +20,10 @@ class Then(Enum):
 
 
 class Answer(NamedTuple):
-    """A status line without its end, and the pieces of a multi-line body with its final dot; None: a single line."""
+    """A status line without its end; and a multi-line body with its final dot, whole or in pieces, None without one."""
 
     status: bytes
-    body: Iterable[bytes] | None = None
+    body: bytes | Iterable[bytes] | None = None
     then: Then = Then.GO_ON
 
 

@@ -130,15 +130,15 @@ class Maildrop:
         return len(store.expunge(self.mailbox, [self._uids[index] for index in sorted(self._deleted)]))
 
 
-def dotted(data: bytes) -> Sequence[bytes]:
-    """A multi-line response's body and its end, dot-stuffed (RFC 1939, 3)."""
+def dotted(data: bytes) -> bytes | Sequence[bytes]:
+    """A multi-line response's body and its end, dot-stuffed (RFC 1939, 3); whole, or in pieces where it is long."""
     if b"\r\n." in data:
         data = data.replace(b"\r\n.", b"\r\n..")
     if data[:1] == b".":
         data = b"." + data
     # the line end before the final dot is the message's own, where it has one
     end = b".\r\n" if not data or data.endswith(b"\r\n") else b"\r\n.\r\n"
-    return (data + end,) if len(data) < _SMALL else (data, end)
+    return data + end if len(data) < _SMALL else (data, end)
 
 
 def top(data: bytes, lines: int) -> bytes:
