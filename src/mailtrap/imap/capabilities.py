@@ -76,6 +76,7 @@ TABLE: Final = (
     Capability("SEARCHRES", "RFC 5182", needs="ESEARCH"),
     Capability("WITHIN", "RFC 5032"),
     Capability("CONDSTORE", "RFC 7162"),
+    Capability("BINARY", "RFC 3516"),
     Capability("QRESYNC", "RFC 7162", needs="CONDSTORE"),
 )  # fmt: skip
 

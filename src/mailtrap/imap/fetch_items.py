@@ -8,19 +8,25 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from ..message.charsets import transfer_decode
 from ..message.facts import Facts
-from ..message.sections import Section
+from ..message.sections import Section, find
 from ..message.structure import Part
 from ..store.base import CopyRow
 from . import responses
+from .responses import Refusal
 from .tokens import Scanner, SyntaxFault
 
 _NAME: Final = re.compile(rb"[A-Za-z0-9.]+")
 _SPEC: Final = re.compile(rb"[A-Za-z0-9.]*")
 _PARTIAL: Final = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
+_PATH: Final = re.compile(rb"(?:[1-9][0-9]{0,8}(?:\.[1-9][0-9]{0,8})*)?")
 _FIELD_NAMES: Final = 1000  # names in one HEADER.FIELDS
+_DECODABLE: Final = frozenset(
+    (b"7bit", b"8bit", b"binary", b"base64", b"quoted-printable", b"x-uuencode", b"uuencode", b"x-uue")
+)
 
 MACROS: Final = {
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
@@ -39,6 +45,7 @@ class Item:
         section: of the message; None for an item without one.
         partial: first octet and length (RFC 3501, 6.4.5).
         peek: it does not set ``\\Seen``.
+        form: of a section: as it stands; its content decoded; the size of that (RFC 3516).
     """
 
     name: str
@@ -46,6 +53,7 @@ class Item:
     section: Section | None = None
     partial: tuple[int, int] | None = None
     peek: bool = True
+    form: Literal["", "decoded", "size"] = ""
 
 
 @dataclass(slots=True)
@@ -124,8 +132,12 @@ class Plan:
                 if kind:
                     kinds.add(kind)
             else:
-                value = b"%b%b"
-                columns += _section_columns(item)
+                if item.form == "size":
+                    value = b"%d"
+                    columns.append(_size_column(item.section))
+                else:
+                    value = b"%b%b"
+                    columns += _section_columns(item)
                 if item.section != Section():
                     kinds.add("structure")
             parts.append(b"%b %b" % (label, value))
@@ -144,27 +156,61 @@ class Plan:
 
 def _section_columns(item: Item) -> tuple[Column, Column]:
     """What announces a section's octets, and the octets: two columns, so that they are copied once."""
-    section, partial = item.section, item.partial
+    section, partial, decoded = item.section, item.partial, item.form == "decoded"
     assert section is not None
     found: list[bytes | None] = []
 
     def announce(part: Slice) -> Iterable[bytes]:
-        if section == Section():
-            found[:] = part.served
-        else:
-            found[:] = [section.of(data, _root(facts)) for data, facts in zip(part.served, part.facts, strict=True)]
+        found[:] = taken(section, part, decoded=decoded)
         if partial is not None:
             first, end = partial[0], partial[0] + partial[1]
             found[:] = [None if octets is None else octets[first:end] for octets in found]
-        return [b"NIL" if octets is None else b"{%d}\r\n" % len(octets) for octets in found]
+        return [b"NIL" if octets is None else _announced(octets, decoded) for octets in found]
 
     def octets(part: Slice) -> Iterable[bytes]:
         del part
-        taken = [octets or b"" for octets in found]
+        values = [octets or b"" for octets in found]
         found.clear()
-        return taken
+        return values
 
     return announce, octets
+
+
+def _size_column(section: Section) -> Column:
+    """RFC 3516, 4.3: the size of the decoded content; a part that is not there has none, and counts 0."""
+    return lambda part: [len(octets or b"") for octets in taken(section, part, decoded=True)]
+
+
+def _announced(octets: bytes, decoded: bool) -> bytes:
+    """RFC 3516, 4.2: only a literal8 may hold NUL."""
+    return b"~{%d}\r\n" % len(octets) if decoded and b"\0" in octets else b"{%d}\r\n" % len(octets)
+
+
+def taken(section: Section, part: Slice, *, decoded: bool) -> Sequence[bytes | None]:
+    """The octets of a section of some messages.
+
+    Args:
+        decoded: without its Content-Transfer-Encoding. A message has none of its own, nor has a multipart.
+
+    Raises:
+        Refusal: UNKNOWN-CTE, an encoding that nobody here knows (RFC 3516, 4.2).
+    """
+    if section == Section():
+        return part.served
+    found = [section.of(data, _root(facts)) for data, facts in zip(part.served, part.facts, strict=True)]
+    if decoded:
+        found = [
+            _decoded(octets, find(_root(facts), section.path)) for octets, facts in zip(found, part.facts, strict=True)
+        ]
+    return found
+
+
+def _decoded(octets: bytes | None, part: Part | None) -> bytes | None:
+    if octets is None or part is None or part.type == "multipart" or part.is_message:
+        return octets
+    if part.encoding not in _DECODABLE:
+        raise Refusal("A part has a Content-Transfer-Encoding that nobody knows", "UNKNOWN-CTE")
+    return transfer_decode(octets, part.encoding)
 
 
 def _root(facts: Facts) -> Part:
@@ -175,28 +221,24 @@ def _root(facts: Facts) -> Part:
 # ---------------------------------------------------------------- reading
 
 
-def read_items(scanner: Scanner, *, modseq: bool = True) -> list[Item]:
+# items that exist because of a capability
+_NEEDED: Final = {"MODSEQ": "CONDSTORE", "BINARY": "BINARY", "BINARY.PEEK": "BINARY", "BINARY.SIZE": "BINARY"}
+
+
+def read_items(scanner: Scanner, offers: Callable[[str], bool]) -> list[Item]:
     """RFC 3501, 9: what follows the set in FETCH; each item once, in the order given.
 
     Args:
-        modseq: whether there is an item MODSEQ.
+        offers: whether a capability holds, and with it the items that it brings.
     """
-    start = scanner.position
-    items = _read_items(scanner)
-    if not modseq and any(item.name == "MODSEQ" for item in items):
-        raise SyntaxFault("MODSEQ is no FETCH item here", start)
-    return items
-
-
-def _read_items(scanner: Scanner) -> list[Item]:
     if scanner.at(b"("):
-        items = scanner.items(lambda: _read_item(scanner))
+        items = scanner.items(lambda: _read_item(scanner, offers))
     else:
         macro = MACROS.get(scanner.peek_word())
         if macro is not None:
             scanner.word()
             return [plain(name) for name in macro]
-        items = [_read_item(scanner)]
+        items = [_read_item(scanner, offers)]
     return list(dict.fromkeys(items))
 
 
@@ -205,11 +247,15 @@ def plain(name: str) -> Item:
     return Item(name, name.encode("ascii"))
 
 
-def _read_item(scanner: Scanner) -> Item:
+def _read_item(scanner: Scanner, offers: Callable[[str], bool]) -> Item:
     start = scanner.position
     name = scanner.match(_NAME, "a FETCH item").decode("ascii").upper()
+    if name in _NEEDED and not offers(_NEEDED[name]):
+        raise SyntaxFault(f"{name} is no FETCH item here", start)
     if name in ("BODY", "BODY.PEEK") and scanner.take(b"["):
         return _read_section(scanner, peek=name == "BODY.PEEK")
+    if name in ("BINARY", "BINARY.PEEK", "BINARY.SIZE") and scanner.take(b"["):
+        return _read_binary(scanner, name)
     if name in _PLAIN:
         return plain(name)
     if name in _RFC822:
@@ -234,14 +280,29 @@ def _read_section(scanner: Scanner, *, peek: bool) -> Item:
     if names:
         section = replace(section, names=frozenset(name.lower() for name in names))
         label += b" (%b)" % b" ".join(map(responses.astring, names))
-    label = b"BODY[%b]" % label
-    partial = None
-    if scanner.at(b"<"):
-        start = scanner.position
-        found = scanner.match(_PARTIAL, "a partial such as <0.1024>")
-        first, _, count = found[1:-1].partition(b".")
-        partial = int(first), int(count)
-        if not partial[1] or max(partial) >= 1 << 32:
-            raise SyntaxFault("A partial has a length, and numbers below 2**32", start)
-        label += b"<%d>" % partial[0]
+    label, partial = _read_partial(scanner, b"BODY[%b]" % label)
     return Item("", label, section, partial, peek)
+
+
+def _read_binary(scanner: Scanner, name: str) -> Item:
+    """RFC 3516, 7: section-binary; the answer is never labelled PEEK."""
+    path = scanner.match(_PATH, "the number of a part")
+    scanner.expect(b"]")
+    section = Section.parse(path.decode("ascii"))
+    if name == "BINARY.SIZE":
+        return Item("", b"BINARY.SIZE[%b]" % path, section, form="size")
+    label, partial = _read_partial(scanner, b"BINARY[%b]" % path)
+    return Item("", label, section, partial, name == "BINARY.PEEK", "decoded")
+
+
+def _read_partial(scanner: Scanner, label: bytes) -> tuple[bytes, tuple[int, int] | None]:
+    """A partial where one comes, and the label with it."""
+    if not scanner.at(b"<"):
+        return label, None
+    start = scanner.position
+    found = scanner.match(_PARTIAL, "a partial such as <0.1024>")
+    first, _, count = found[1:-1].partition(b".")
+    partial = int(first), int(count)
+    if not partial[1] or max(partial) >= 1 << 32:
+        raise SyntaxFault("A partial has a length, and numbers below 2**32", start)
+    return label + b"<%d>" % partial[0], partial

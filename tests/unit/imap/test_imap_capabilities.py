@@ -34,6 +34,7 @@ PROOFS: dict[str, Callable[[Client], bool]] = {
     "SEARCHRES": lambda c: bool(c.ok("SEARCH RETURN (SAVE) ALL")) and b"* 1 FETCH" in c.ok("FETCH $ UID"),
     "CONDSTORE": lambda c: b"* 1 FETCH (MODSEQ (" in c.ok("FETCH 1 MODSEQ"),
     "QRESYNC": lambda c: b"* VANISHED 1\r\n" in c.ok("ENABLE QRESYNC") + c.ok("UID MOVE 1 INBOX"),
+    "BINARY": lambda c: b"BINARY.SIZE[1] %d" % len(MAIL.partition(b"\r\n\r\n")[2]) in c.ok("FETCH 1 BINARY.SIZE[1]"),
     "WITHIN": lambda c: c.ok("SEARCH OLDER 1000") == b"* SEARCH\r\n",
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""APPEND, of one message or several (RFC 3501, 6.3.11; MULTIAPPEND: RFC 3502)."""
+"""APPEND, of one message or several (RFC 3501, 6.3.11; MULTIAPPEND: RFC 3502; literal8: RFC 3516, 4.4)."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -45,9 +45,9 @@ def append(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 3501, 6.3.11: all messages or none."""
     del uid
     name = read_name(scanner)
-    messages = [_message(scanner)]
+    messages = [_message(session, scanner)]
     while not scanner.ended and session.offers("MULTIAPPEND"):
-        messages.append(_message(scanner))
+        messages.append(_message(session, scanner))
     scanner.end()
     row = yield from find_target(session, name)
     if any(not message.raw for message in messages):
@@ -71,7 +71,7 @@ def append(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     return Reply("OK", "APPEND completed", code)
 
 
-def _message(scanner: Scanner) -> Appended:
+def _message(session: "IMAPSession", scanner: Scanner) -> Appended:
     """RFC 3501, 9: append-message."""
     scanner.space()
     flags: frozenset[str] = frozenset()
@@ -82,6 +82,8 @@ def _message(scanner: Scanner) -> Appended:
     if scanner.at(b'"'):
         date = scanner.date_time()
         scanner.space()
+    if session.offers("BINARY"):
+        scanner.take(b"~")  # nothing is changed on the way in: binary parts stay binary
     if not scanner.at(b"{"):
         raise SyntaxFault("The message has to be a literal", scanner.position)
     return Appended(scanner.literal(), flags, date)

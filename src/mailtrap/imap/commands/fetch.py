@@ -40,7 +40,7 @@ def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     wanted = scanner.sequence_set()
     scanner.space()
     condstore = session.offers("CONDSTORE")
-    items = read_items(scanner, modseq=condstore)
+    items = read_items(scanner, session.offers)
     since, vanished = _read_modifiers(session, scanner, uid=uid) if condstore and not scanner.ended else (None, False)
     scanner.end()
     if uid and _UID not in items:
