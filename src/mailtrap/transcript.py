@@ -145,19 +145,13 @@ class Session:
 
     def _elide(self) -> None:
         """A log over its limit keeps its beginning and its newest lines: the middle goes."""
-        # Some at once, so that a session of many commands does not pay for it at each.
-        log, enough = self._log, limits.TRANSACTION_LOG - limits.TRANSACTION_LOG // 8
-        first = end = len(log) // 2
-        while self._log_size > enough and end - first < len(log) - 2:
-            if len(log) - end > first:
-                gone = log[end]
-                end += 1
-            else:
-                first -= 1
-                gone = log[first]
-            self._log_size -= len(gone)
-        del log[first:end]
-        self._elided += end - first
+        log = self._log
+        while self._log_size > limits.TRANSACTION_LOG and len(log) > 2:
+            some = len(log) // 8 or 1  # at once, so that a session of many commands does not pay for it at each
+            middle = slice((len(log) - some) // 2, (len(log) + some) // 2)
+            self._log_size -= sum(map(len, log[middle]))
+            del log[middle]
+            self._elided += some
 
     # ------------------------------------------------------------ kept by a store
 

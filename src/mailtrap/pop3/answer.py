@@ -35,9 +35,8 @@ class State(Enum):
 
 
 AnswerSteps = Generator[Step, Any, Answer]
-ANY: Final = frozenset(State)
-BEFORE: Final = frozenset({State.AUTHORIZATION})
-AFTER: Final = frozenset({State.TRANSACTION})
+BEFORE: Final = State.AUTHORIZATION
+AFTER: Final = State.TRANSACTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Command:
     Attributes:
         verb: upper case.
         run: carries it out; is given what follows the verb and one space. A generator where it asks the store.
-        states: it is valid in.
+        state: it is valid in; None: in both.
         capability: what has to be offered for the command to be known; None: always known.
         multiline: whether it answers ``+OK`` with a body: always, never, or None: without an argument.
         secret: how many words, verb included, may be written into the record; None: all.
@@ -55,7 +54,7 @@ class Command:
 
     verb: str
     run: "Callable[[POP3Session, bytes], Answer | AnswerSteps]"
-    states: frozenset[State]
+    state: State | None
     capability: str | None = None
     multiline: bool | None = False
     secret: int | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import NoSuchMailbox, StoreError
 from ..wire.steps import Call
 from . import authorization
-from .answer import AFTER, ANY, BEFORE, Answer, AnswerSteps, Command, Then, error, no_argument, ok
+from .answer import AFTER, BEFORE, Answer, AnswerSteps, Command, Then, error, no_argument, ok
 from .capabilities import capabilities
 from .maildrop import Maildrop, dotted, top
 
@@ -138,14 +138,14 @@ def _ended(pieces: Iterable[bytes]) -> Iterable[bytes]:
 COMMANDS: Final[Mapping[bytes, Command]] = {
     command.verb.encode(): command
     for command in (
-        Command("CAPA", _capa, ANY, "CAPA", multiline=True),
+        Command("CAPA", _capa, None, "CAPA", multiline=True),
         Command("USER", authorization.user, BEFORE, "USER"),
         Command("PASS", authorization.password, BEFORE, "USER", secret=1),
         Command("APOP", authorization.apop, BEFORE, "APOP", secret=2),
         Command("AUTH", authorization.auth, BEFORE, "SASL", multiline=None, secret=2),
         Command("STLS", authorization.stls, BEFORE, "STLS"),
         Command("UTF8", authorization.utf8, BEFORE, "UTF8"),
-        Command("LANG", _lang, ANY, "LANG", multiline=None),
+        Command("LANG", _lang, None, "LANG", multiline=None),
         Command("STAT", _stat, AFTER),
         Command("LIST", _list, AFTER, multiline=None),
         Command("UIDL", _uidl, AFTER, "UIDL", multiline=None),
@@ -154,6 +154,6 @@ COMMANDS: Final[Mapping[bytes, Command]] = {
         Command("DELE", _dele, AFTER),
         Command("RSET", _rset, AFTER),
         Command("NOOP", _noop, AFTER),
-        Command("QUIT", _quit, ANY),
+        Command("QUIT", _quit, None),
     )
 }

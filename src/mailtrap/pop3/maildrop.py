@@ -132,8 +132,7 @@ class Maildrop:
 
 def dotted(data: bytes) -> bytes | Sequence[bytes]:
     """A multi-line response's body and its end, dot-stuffed (RFC 1939, 3); whole, or in pieces where it is long."""
-    if b"\r\n." in data:
-        data = data.replace(b"\r\n.", b"\r\n..")
+    data = data.replace(b"\r\n.", b"\r\n..")
     if data[:1] == b".":
         data = b"." + data
     # the line end before the final dot is the message's own, where it has one

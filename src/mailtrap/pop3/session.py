@@ -181,7 +181,7 @@ class POP3Session(Machine):
                 return Answer(b"-ERR Too many unknown commands", then=Then.END)
             return Answer(b"-ERR Unknown command")
         self._unknown = 0
-        if self.state not in command.states:
+        if command.state is not None and command.state is not self.state:
             return error("Not " + ("before" if self.maildrop is None else "after") + " the login")
         try:
             answer = command.run(self, argument)
