@@ -29,6 +29,7 @@ class Capability:
         when: whether it holds for a session at this moment; None: always.
         default: False where only the setting ``+NAME`` offers it.
         needs: another capability without which it means nothing.
+        value: what is sent behind its name.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Capability:
     when: When | None = None
     default: bool = True
     needs: str = ""
+    value: Callable[["IMAPSession"], str] | None = None
 
 
 def _starttls(session: "IMAPSession") -> bool:
@@ -49,6 +51,10 @@ def _login_disabled(session: "IMAPSession") -> bool:
 
 def _literal_minus(session: "IMAPSession") -> bool:
     return not session.offers("LITERAL+")  # RFC 7888, 4: never both
+
+
+def _appendlimit(session: "IMAPSession") -> str:
+    return f"={session.scope.live.max_message_size}"
 
 
 TABLE: Final = (
@@ -77,6 +83,10 @@ TABLE: Final = (
     Capability("WITHIN", "RFC 5032"),
     Capability("CONDSTORE", "RFC 7162"),
     Capability("BINARY", "RFC 3516"),
+    Capability("APPENDLIMIT", "RFC 7889", value=_appendlimit),
+    Capability("OBJECTID", "RFC 8474"),
+    Capability("SAVEDATE", "RFC 8514"),
+    Capability("PREVIEW", "RFC 8970"),
     Capability("QRESYNC", "RFC 7162", needs="CONDSTORE"),
 )  # fmt: skip
 
@@ -97,7 +107,10 @@ def switched_off(name: str, changes: frozenset[str]) -> bool:
 def offered(session: "IMAPSession") -> Generator[Step, Any, bytes]:
     """What follows ``CAPABILITY``: the names that hold now, with the mechanisms before the login."""
     changes = session.scope.live.imap_capabilities
-    names = [capability.name for capability in TABLE if session.offers(capability.name)]
+    names = [
+        capability.name + (capability.value(session) if capability.value is not None else "")
+        for capability in TABLE if session.offers(capability.name)
+    ]  # fmt: skip
     if session.key is None:
         mechanisms = yield from sasl.offered(session.services, session.scope, tls=session.secure, changes=changes)
         names += [f"AUTH={name}" for name in mechanisms]

@@ -97,6 +97,13 @@ _PLAIN: Final[dict[str, tuple[bytes, Column, str]]] = {
     ),
     "RFC822.SIZE": (b"%d", _of_row("size"), ""),
     "MODSEQ": (b"(%d)", _of_row("modseq"), ""),  # RFC 7162, 3.1.4
+    # RFC 8474, 5.1: the content's, so that all copies of a message have the same
+    "EMAILID": (b"(M%b)", lambda part: [row.message.id.encode() for row in part.rows], ""),
+    "THREADID": (b"%b", lambda part: [b"NIL"] * len(part.rows), ""),  # RFC 8474, 5.2: there are no threads kept
+    "SAVEDATE": (b"%b", lambda part: map(responses.date_time, [row.save_date for row in part.rows]), ""),
+    "PREVIEW": (
+        b"%b", lambda part: [responses.string((facts.preview or "").encode()) for facts in part.facts], "preview",
+    ),
     "ENVELOPE": (b"%b", _of_facts("envelope"), "envelope"),
     "BODY": (b"%b", _of_facts("body"), "body"),
     "BODYSTRUCTURE": (b"%b", _of_facts("bodystructure"), "bodystructure"),
@@ -222,7 +229,10 @@ def _root(facts: Facts) -> Part:
 
 
 # items that exist because of a capability
-_NEEDED: Final = {"MODSEQ": "CONDSTORE", "BINARY": "BINARY", "BINARY.PEEK": "BINARY", "BINARY.SIZE": "BINARY"}
+_NEEDED: Final = {
+    "MODSEQ": "CONDSTORE", "BINARY": "BINARY", "BINARY.PEEK": "BINARY", "BINARY.SIZE": "BINARY",
+    "EMAILID": "OBJECTID", "THREADID": "OBJECTID", "SAVEDATE": "SAVEDATE", "PREVIEW": "PREVIEW",
+}  # fmt: skip
 
 
 def read_items(scanner: Scanner, offers: Callable[[str], bool]) -> list[Item]:
@@ -256,6 +266,10 @@ def _read_item(scanner: Scanner, offers: Callable[[str], bool]) -> Item:
         return _read_section(scanner, peek=name == "BODY.PEEK")
     if name in ("BINARY", "BINARY.PEEK", "BINARY.SIZE") and scanner.take(b"["):
         return _read_binary(scanner, name)
+    if name == "PREVIEW" and scanner.take(b" ("):
+        if scanner.word("LAZY") != "LAZY":
+            raise SyntaxFault("PREVIEW has no such modifier", start)
+        scanner.expect(b")")  # RFC 8970, 3.1: it may be left out where it takes long; here it never does
     if name in _PLAIN:
         return plain(name)
     if name in _RFC822:

@@ -131,12 +131,10 @@ def listed(
     return b"* %b (%b) %b %b%b\r\n" % (kind, attribute_list, separator, mailbox(name), extended)
 
 
-def status(name: str, items: Iterable[tuple[str, int]]) -> bytes:
+def status(name: str, items: Iterable[tuple[str, int | str]]) -> bytes:
     """STATUS (RFC 3501, 7.2.4)."""
-    return b"* STATUS %b (%b)\r\n" % (
-        mailbox(name),
-        b" ".join(b"%b %d" % (item.encode("ascii"), value) for item, value in items),
-    )
+    values = " ".join(f"{item} {value}" for item, value in items)
+    return b"* STATUS %b (%b)\r\n" % (mailbox(name), values.encode("ascii"))
 
 
 def flag_lines(keywords: Iterable[str], *, read_only: bool) -> bytes:

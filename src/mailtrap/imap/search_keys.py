@@ -35,14 +35,34 @@ _FLAGS: Final[dict[str, Tree]] = {
 _FIELDS: Final = {"BCC": "bcc", "CC": "cc", "FROM": "from", "SUBJECT": "subject", "TO": "to"}
 _DAYS: Final[dict[str, Callable[[date], Tree]]] = {
     "BEFORE": search.Before, "ON": search.On, "SINCE": search.Since,
+    "SAVEDBEFORE": search.SavedBefore, "SAVEDON": search.SavedOn, "SAVEDSINCE": search.SavedSince,
     "SENTBEFORE": search.SentBefore, "SENTON": search.SentOn, "SENTSINCE": search.SentSince,
 }  # fmt: skip
 _NUMBERS: Final[dict[str, Callable[[int], Tree]]] = {
     "LARGER": search.Larger, "SMALLER": search.Smaller, "OLDER": search.Older, "YOUNGER": search.Younger,
 }  # fmt: skip
+# keys that exist because of a capability
+_NEEDED: Final = {
+    "OLDER": "WITHIN", "YOUNGER": "WITHIN", "MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTID",
+    "SAVEDBEFORE": "SAVEDATE", "SAVEDON": "SAVEDATE", "SAVEDSINCE": "SAVEDATE", "SAVEDATESUPPORTED": "SAVEDATE",
+}  # fmt: skip
 _WITHIN: Final = ("OLDER", "YOUNGER")
 _WITH_ARGUMENT: Final = frozenset(
-    {"NOT", "UID", "KEYWORD", "UNKEYWORD", "HEADER", "BODY", "TEXT", "MODSEQ", *_DAYS, *_NUMBERS, *_FIELDS}
+    {
+        "NOT",
+        "UID",
+        "KEYWORD",
+        "UNKEYWORD",
+        "HEADER",
+        "BODY",
+        "TEXT",
+        "MODSEQ",
+        "EMAILID",
+        "THREADID",
+        *_DAYS,
+        *_NUMBERS,
+        *_FIELDS,
+    }
 )
 
 
@@ -52,16 +72,14 @@ class Reader:
 
     Attributes:
         charset: of strings; None where none was named.
-        condstore: whether MODSEQ is there (RFC 7162).
-        within: whether OLDER and YOUNGER are there (RFC 5032).
+        offers: whether a capability holds, and with it the keys that it brings.
         numbered, modseq: whether sequence numbers, and MODSEQ, were used; known when all was read.
     """
 
     scanner: Scanner
     view: View
+    offers: Callable[[str], bool]
     charset: str | None = None
-    within: bool = True
-    condstore: bool = True
     numbered: bool = False
     modseq: bool = False
     _depth: int = 0
@@ -94,17 +112,17 @@ class Reader:
             return self._messages(scanner.sequence_set())
         start = scanner.position
         word = scanner.word("a search key")
+        if word in _NEEDED and not self.offers(_NEEDED[word]):
+            raise SyntaxFault(f"{word} is no search key here", start)
         if word in _FLAGS:
             return _FLAGS[word]
         if word in ("NEW", "OLD", "RECENT"):
             return self._recent(word)
         if word == "OR":
             return self._either()
-        if (
-            word not in _WITH_ARGUMENT
-            or (word in _WITHIN and not self.within)
-            or (word == "MODSEQ" and not self.condstore)
-        ):
+        if word == "SAVEDATESUPPORTED":
+            return search.All()  # RFC 8514, 4.3
+        if word not in _WITH_ARGUMENT:
             raise SyntaxFault(f"{word} is no search key", start)
         scanner.space()
         return self._with_argument(word)
@@ -129,7 +147,16 @@ class Reader:
             return search.HeaderContains(name, self._text())
         if word == "MODSEQ":
             return self._modseq()
+        if word in ("EMAILID", "THREADID"):
+            return self._object(word)
         return self._contains(search.Body if word == "BODY" else search.Text)
+
+    def _object(self, word: str) -> Tree:
+        """RFC 8474, 6: EMAILID and THREADID. No message has a THREADID."""
+        wanted = self.scanner.atom().decode("ascii")
+        if word == "THREADID" or not wanted.startswith("M"):
+            return search.Not(search.All())
+        return search.OfMessage(wanted[1:])
 
     def _modseq(self) -> Tree:
         """RFC 7162, 3.1.5. The MODSEQ is the copy's, whatever entry is named."""

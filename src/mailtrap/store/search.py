@@ -8,7 +8,7 @@ ones of ``Sent...`` are those written in the ``Date`` field, whatever its zone.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from .. import clock
 from ..message import fields
 from ..message.facts import Facts
+from . import conditions
 from .base import CopyRow
+from .conditions import Test
 
 if TYPE_CHECKING:
     from .base import Store
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 _CHUNK: Final = 256  # copies whose facts are asked for at once
 _MANY: Final = 10_000  # UIDs that are named one by one
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-
-Test: TypeAlias = Callable[[CopyRow, Facts | None], bool | None]
 
 
 # ---------------------------------------------------------------- the tree
@@ -197,10 +197,17 @@ class Younger:
     seconds: float
 
 
-_Plain: TypeAlias = All | Flag | Uids | Larger | Smaller | ModSeq | Older | Younger
+@dataclass(frozen=True, slots=True)
+class OfMessage:
+    """It is a copy of the message with this public id."""
+
+    id: str
+
+
+_Plain: TypeAlias = All | Flag | Uids | OfMessage | Larger | Smaller | ModSeq | Older | Younger
 _Dated: TypeAlias = Before | On | Since | SavedBefore | SavedOn | SavedSince
 _OfFacts: TypeAlias = HeaderContains | Text | Body | SentBefore | SentOn | SentSince
-Tree: TypeAlias = And | Or | Not | _Plain | _Dated | _OfFacts
+Tree: TypeAlias = And | Or | Not | _Plain | _Dated | _OfFacts | conditions.Condition
 
 
 # ---------------------------------------------------------------- compiled
@@ -276,6 +283,12 @@ def _compile(tree: Tree, now: float) -> Predicate:
         return Predicate(_body(tree.text.lower()), frozenset({"text"}))
     if isinstance(tree, SentBefore | SentOn | SentSince):
         return Predicate(_sent(tree), frozenset({"headers"}))
+    if isinstance(tree, conditions.Costly):
+        return Predicate(*conditions.costly(tree))
+    if isinstance(tree, conditions.Cheap):
+        return Predicate(conditions.cheap(tree), _CHEAP)
+    if isinstance(tree, conditions.Filed):
+        raise TypeError("where a message is filed only the store can say: see finding.bound")
     return Predicate(_cheap(tree, now), _CHEAP)
 
 
@@ -288,6 +301,8 @@ def _cheap(tree: _Plain | _Dated, now: float) -> Test:
             return _flag(name.lower(), is_set)
         case Uids(ranges):
             return _uids(_merged(ranges))
+        case OfMessage(id_):
+            return lambda copy, _: copy.message.id == id_
         case Larger(octets):
             return lambda copy, _: copy.size > octets
         case Smaller(octets):

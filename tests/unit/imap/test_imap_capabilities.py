@@ -35,6 +35,10 @@ PROOFS: dict[str, Callable[[Client], bool]] = {
     "CONDSTORE": lambda c: b"* 1 FETCH (MODSEQ (" in c.ok("FETCH 1 MODSEQ"),
     "QRESYNC": lambda c: b"* VANISHED 1\r\n" in c.ok("ENABLE QRESYNC") + c.ok("UID MOVE 1 INBOX"),
     "BINARY": lambda c: b"BINARY.SIZE[1] %d" % len(MAIL.partition(b"\r\n\r\n")[2]) in c.ok("FETCH 1 BINARY.SIZE[1]"),
+    "APPENDLIMIT=52428800": lambda c: b"(APPENDLIMIT 52428800)" in c.ok("STATUS INBOX (APPENDLIMIT)"),
+    "OBJECTID": lambda c: b"* 1 FETCH (EMAILID (M" in c.ok("FETCH 1 EMAILID"),
+    "SAVEDATE": lambda c: c.ok("SEARCH SAVEDSINCE 1-Jan-2000") == b"* SEARCH 1\r\n",
+    "PREVIEW": lambda c: c.ok("FETCH 1 PREVIEW") == b'* 1 FETCH (PREVIEW "How are you?")\r\n',
     "WITHIN": lambda c: c.ok("SEARCH OLDER 1000") == b"* SEARCH\r\n",
 }  # fmt: skip
 

@@ -17,7 +17,8 @@ class TestSelect:
             b"Flags and new keywords are kept\r\n"
             b"* 0 EXISTS\r\n* 0 RECENT\r\n"
             b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT 1] The next UID\r\n"
-            b"* OK [HIGHESTMODSEQ %d] The highest\r\n" % (row.uidvalidity, row.highestmodseq)
+            b"* OK [MAILBOXID (F%d)] It keeps this\r\n"
+            b"* OK [HIGHESTMODSEQ %d] The highest\r\n" % (row.uidvalidity, row.id, row.highestmodseq)
         )
 
     def test_counts_and_codes(self, world):

@@ -12,7 +12,7 @@ from .. import responses
 from ..command import AFTER_LOGIN, Handled, command
 from ..responses import Refusal
 from ..tokens import Scanner, SyntaxFault, decode_name
-from .mailbox import read_status_items, status_line
+from .mailbox import read_status_items, status_of
 
 if TYPE_CHECKING:
     from ..session import IMAPSession
@@ -104,7 +104,7 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
         lines.append(_line(session, asked, entry))
         if asked.status and entry.row is not None and entry.row.selectable:
             try:
-                line = yield Call(status_line, store, entry.row.id, asked.status, session.told_of(entry.row.id))
+                line = yield status_of(session, entry.row, asked.status)
             except NoSuchMailbox:
                 continue  # it was deleted meanwhile: RFC 5819, 2: without STATUS
             lines.append(line)

@@ -1,5 +1,6 @@
 """CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ...store.base import Key, MailboxRow, Status, Store
@@ -17,9 +18,13 @@ SPECIAL_USES: Final = {
     use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash", "\\All", "\\Flagged")
 }
 _REAL_USES: Final = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
-STATUS_ITEMS: Final = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "HIGHESTMODSEQ")
+STATUS_ITEMS: Final = (
+    "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "HIGHESTMODSEQ", "APPENDLIMIT", "MAILBOXID",
+)  # fmt: skip
 
-_NEEDED: Final = {"SIZE": "STATUS=SIZE", "HIGHESTMODSEQ": "CONDSTORE"}
+_NEEDED: Final = {
+    "SIZE": "STATUS=SIZE", "HIGHESTMODSEQ": "CONDSTORE", "APPENDLIMIT": "APPENDLIMIT", "MAILBOXID": "OBJECTID",
+}  # fmt: skip
 
 
 def _of_record(session: "IMAPSession") -> None:
@@ -42,8 +47,10 @@ def create(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     _of_record(session)
     if any(use not in _REAL_USES for use in uses):
         raise Refusal("A mailbox cannot be made for this use", "USEATTR")  # RFC 6154, 3
-    yield Call(_create, session.services.store, session.account, new_name(name), tuple(uses))
-    return None
+    row: MailboxRow = yield Call(_create, session.services.store, session.account, new_name(name), tuple(uses))
+    if not session.offers("OBJECTID"):
+        return None
+    return Reply("OK", "CREATE completed", f"MAILBOXID ({mailbox_id(row)})")  # RFC 8474, 4.1
 
 
 def _create(store: Store, account: Key, name: str, uses: tuple[str, ...]) -> MailboxRow:
@@ -135,8 +142,7 @@ def status(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         raise Refusal("The mailbox cannot be selected: it only has children", "NONEXISTENT")
     if "HIGHESTMODSEQ" in items and (enabled := session.enable_condstore()):
         yield enabled  # RFC 7162, 3.1.7
-    line = yield Call(status_line, session.services.store, row.id, items, session.told_of(row.id))
-    yield line
+    yield (yield status_of(session, row, items))
     return None
 
 
@@ -154,16 +160,28 @@ def read_status_items(session: "IMAPSession", scanner: Scanner) -> list[str]:
     return scanner.items(item)
 
 
-def status_line(store: Store, mailbox: int, items: list[str], told: int | None = None) -> bytes:
+def mailbox_id(row: MailboxRow) -> str:
+    """RFC 8474, 4: what a mailbox keeps when it is renamed, and no other ever has."""
+    return f"F{row.id}"
+
+
+def status_of(session: "IMAPSession", row: MailboxRow, items: Sequence[str]) -> Call:
+    """The question that is answered with the STATUS response of a mailbox."""
+    limit = session.scope.live.max_message_size
+    return Call(_status_line, session.services.store, row.id, items, session.told_of(row.id), limit)
+
+
+def _status_line(store: Store, mailbox: int, items: Sequence[str], told: int | None, limit: int) -> bytes:
     """The STATUS response of a mailbox.
 
     Args:
+        limit: octets of a message that APPEND takes (RFC 7889, 3.1).
         told: what the session was told up to, where it has the mailbox selected and something is withheld: then no
             higher MODSEQ may be said (RFC 7162, 6).
     """
     row = store.mailbox_row(mailbox)
     counts: Status = store.status(mailbox)
-    values = {
+    values: dict[str, int | str] = {
         "MESSAGES": counts.messages,
         "RECENT": counts.recent,
         "UIDNEXT": row.uidnext,
@@ -171,5 +189,7 @@ def status_line(store: Store, mailbox: int, items: list[str], told: int | None =
         "UNSEEN": counts.unseen,
         "SIZE": counts.size,
         "HIGHESTMODSEQ": row.highestmodseq if told is None else told,
+        "APPENDLIMIT": limit,
+        "MAILBOXID": f"({mailbox_id(row)})",
     }
     return responses.status(row.name, [(item, values[item]) for item in dict.fromkeys(items)])

@@ -31,7 +31,7 @@ def search(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     if returned is not None and "SAVE" in returned:
         view.saved = ()  # RFC 5182, 2.1: a search that fails leaves it empty
     charset = read_charset(scanner)
-    reader = Reader(scanner, view, charset, session.offers("WITHIN"), session.offers("CONDSTORE"))
+    reader = Reader(scanner, view, session.offers, charset)
     tree = reader.keys()
     scanner.end()
     session.uses_numbers |= reader.numbered  # RFC 9051, 7.5.1: then UID SEARCH must not tell of EXPUNGE either

@@ -14,6 +14,7 @@ from ..sequence import STAR, SequenceSet
 from ..tokens import Scanner, SyntaxFault
 from ..view import View
 from .fetch import flag_plan, slices, vanished_earlier
+from .mailbox import mailbox_id
 from .names import find, read_name
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def _open(session: "IMAPSession", scanner: Scanner, *, read_only: bool) -> Handl
         lines.append(b"* OK [UNSEEN %d] The first unseen message\r\n" % seen.first_unseen)
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % mailbox.uidvalidity)
     lines.append(b"* OK [UIDNEXT %d] The next UID\r\n" % mailbox.uidnext)
+    if session.offers("OBJECTID"):
+        lines.append(b"* OK [MAILBOXID (%b)] It keeps this\r\n" % mailbox_id(mailbox).encode())  # RFC 8474, 4.2
     if session.offers("CONDSTORE"):
         lines.append(b"* OK [HIGHESTMODSEQ %d] The highest\r\n" % mailbox.highestmodseq)
     yield b"".join(lines)
