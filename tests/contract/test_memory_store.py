@@ -8,7 +8,7 @@ from mailtrap.store.memory import MemoryStore
 
 
 class TestMemoryStore(StoreContract):
-    examples = 150
+    examples = 80
 
     def make(self, path: Path) -> Store:
         return MemoryStore()

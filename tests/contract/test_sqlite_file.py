@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mailtrap import clock, limits
 from mailtrap.errors import StoreError
 from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
@@ -112,6 +113,17 @@ def test_no_bytes_of_a_removed_message_are_kept(path: Path) -> None:
     for table in ("body", "message", "copy", "session"):
         assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
     db.close()
+
+
+def test_what_vanished_stays_in_proportion(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "VANISHED_RANGES", 10)
+    store = SQLiteStore(path)
+    box = Inbox(store, 60)
+    for gone in ([2], [4], range(6, 50, 2), [51], [53]):
+        store.expunge(box.id, gone)
+        with store._read() as db:
+            assert db.execute("SELECT count(*) FROM vanished").fetchone()[0] <= 10
+    store.close()
 
 
 def test_two_stores_on_one_file_see_each_other(path: Path) -> None:
@@ -249,20 +261,22 @@ def test_hints_that_wait_are_told_as_one(path: Path) -> None:
         hints.append(hint)
         first.set()
         assert go_on.wait(PATIENCE)
-        if hint.seq == 11:
+        if hint.seq == 12:
             last.set()
 
     store.subscribe_hints(slow)
     store.deliver(delivery(BOB))
     assert first.wait(PATIENCE)
+    store.deliver(delivery(BOB))
     for _ in range(10):
         store.deliver(delivery(EVE))
     go_on.set()
     assert last.wait(PATIENCE)
     assert len(hints) == 2
-    eve = store.mailbox(EVE, INBOX)
-    assert eve is not None
-    assert hints[1].mailboxes[eve.id] == eve.highestmodseq
+    for key in (BOB, EVE):
+        row = store.mailbox(key, INBOX)
+        assert row is not None
+        assert hints[1].mailboxes[row.id] == row.highestmodseq
     store.close()
 
 
@@ -272,6 +286,34 @@ def test_a_commit_reaches_the_disk(path: Path) -> None:
         lambda db: Outcome([db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")])
     )
     assert pragmas == [2, "wal"]  # 2 is FULL
+    store.close()
+
+
+def test_a_file_that_another_process_holds_fails_all_that_waits_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_schema, "BUSY", 0.3)
+    store = SQLiteStore(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    outcomes: list[BaseException | None] = []
+    done = threading.Event()
+
+    def finish(receipts: object, error: BaseException | None) -> None:
+        outcomes.append(error)
+        if len(outcomes) == 50:
+            done.set()
+
+    started = clock.monotonic()
+    for _ in range(50):
+        store.submit([delivery(BOB)], finish)
+    assert done.wait(PATIENCE)
+    assert clock.monotonic() - started < 8  # and not 50 times the patience
+    assert all(isinstance(error, StoreError) and "locked" in str(error) for error in outcomes)
+    assert store.head() == 0  # reading is not held up
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.deliver(delivery(BOB)).seq == 1
     store.close()
 
 

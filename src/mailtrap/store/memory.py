@@ -80,7 +80,7 @@ class MemoryStore(Store):
             done(receipts, error)
         except Exception as caught:  # noqa: BLE001  the commit stands
             self.report(caught)
-        if hint is not None:
+        if receipts:
             self._tell(hint)
 
     def deliver(self, delivery: Delivery) -> Receipt:
@@ -143,6 +143,8 @@ class MemoryStore(Store):
             for target in delivery.targets:
                 key = target.account
                 _check_not_all(key)
+                if target.flags:
+                    canonical_flags(target.flags)  # what is no set of flags fails here
                 scope = self._directory.scopes.get(key.scope)
                 account = None if scope is None else scope.accounts.get(key.address)
                 mailbox = None if account is None else account.mailboxes.get(target.mailbox)

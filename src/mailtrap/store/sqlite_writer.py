@@ -134,7 +134,12 @@ class Writer:
     def _transaction(self, jobs: Sequence[Job]) -> list[Outcome | Exception]:
         db = self._db
         try:
+            if db.in_transaction:  # left by a roll-back that failed
+                db.execute("ROLLBACK")
             db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            return [_as_store_error(error)] * len(jobs)  # nothing can be written: trying each would only take longer
+        try:
             outcomes = [self._savepoint(job) for job in jobs]
             db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001  whoever waits for the jobs is told

@@ -111,7 +111,7 @@ class Contract:
     examples = 60
 
     def make(self, path: Path) -> Store:
-        """A store; ``path`` is a folder of its own."""
+        """A store; ``path`` is a folder of its own, which may have to be made."""
         raise NotImplementedError
 
     @pytest.fixture
