@@ -64,6 +64,7 @@ class Parts:
         self.sessions: deque[Session] = deque(maxlen=limits.SESSIONS)
         self.plugins = Plugins(boot.plugins, lambda error: self.report(error, self.scopes.current))
         self.store: Store = open_store(boot.store, self._store_schemes())
+        self.store.report = lambda error: self.report(error, self.scopes.current)
         self.directory = Directory(self.store, self.scopes)
         self.intake = Intake(
             self.store, self.scopes, self.directory, self.plugins, report=self.report, in_worker=self._in_worker,
@@ -74,7 +75,10 @@ class Parts:
             self.scopes, self.rules, self.store, self.intake, self.directory, self.plugins, self.report, self.commands,
             boot.hostname,
         )  # fmt: skip
-        self.certificates = Certificates((boot.hostname,), cert_file=boot.tls_cert, key_file=boot.tls_key)
+        self.certificates = Certificates(
+            (boot.hostname,), cert_file=boot.tls_cert, key_file=boot.tls_key, client_ca=boot.tls_client_ca,
+            minimum=boot.tls_minimum, key_type=boot.tls_key_type,
+        )  # fmt: skip
         self.message_of: Callable[[MessageRow], Any] | None = None  # the public message of a row
         self.addresses: dict[str, tuple[str, int]] = {}
         self.http: HTTPServer | None = None
