@@ -119,7 +119,14 @@ class TestSMTP:
         curl(url, "--mail-rcpt", "friends", "-X", "EXPN", code=8)
 
     def test_a_recipient_that_is_refused(self, strict, curl, mail):
-        options = ("--ssl-reqd", "--cacert", strict.ca, *user(strict, "ann@strict.test"), "--mail-from", "ann@strict.test")
+        options = (
+            "--ssl-reqd",
+            "--cacert",
+            strict.ca,
+            *user(strict, "ann@strict.test"),
+            "--mail-from",
+            "ann@strict.test",
+        )
         both = ("--mail-rcpt", "nobody@strict.test", "--mail-rcpt", "bob@strict.test")
         url = f"smtp://localhost:{strict.submission}"
         curl(url, *options, *both, "-T", "-", stdin=mail(), code=55)
@@ -169,7 +176,7 @@ class TestPOP3:
         assert curl(url, *login, "-X", "UIDL") == unique
         curl(f"{url}2", *login, "-l")
         curl(f"{url}3", *login, "-l", code=8)
-        header, _, body = mail("two").partition("\r\n\r\n")
+        header, _, _ = mail("two").partition("\r\n\r\n")
         assert curl(url, *login, "-X", "TOP 2 0") == f"{header}\r\n\r\n"
         assert curl(url, *login, "-X", "TOP 2 2") == f"{header}\r\n\r\nHi.\r\n.\r\n"
         assert curl(url, *login, "-X", "TOP 2 99") == mail("two")

@@ -16,7 +16,8 @@ def fetchmail(client, run, address, tmp_path):
         )
         rc.chmod(0o600)
         out.write_bytes(b"")
-        run(path, "-f", rc, "--nosyslog", "--invisible", code=code, FETCHMAILHOME=tmp_path)
+        own = ("--pidfile", tmp_path / "pid")  # else there is one for all that run at a time
+        run(path, "-f", rc, "--nosyslog", "--invisible", *own, code=code, FETCHMAILHOME=tmp_path)
         return out.read_bytes().decode()
 
     return fetchmail
@@ -46,17 +47,25 @@ def test_knows_by_unique_ids_what_is_new(served, fetchmail, address, mail):
 
 @pytest.mark.parametrize(
     ("protocol", "option", "mechanism"),
-    [("POP3", "", "CRAM-MD5"), ("POP3", "auth cram-md5", "CRAM-MD5"), ("POP3", "auth password", "USER"), ("APOP", "", "APOP")],
+    [
+        ("POP3", "", "CRAM-MD5"),
+        ("POP3", "auth cram-md5", "CRAM-MD5"),
+        ("POP3", "auth password", "USER"),
+        ("APOP", "", "APOP"),
+    ],
 )
 def test_logs_in(full, fetchmail, address, mail, protocol, option, mechanism):
     full.deliver(mail().encode(), address)
-    assert "bye" in fetchmail(full.pop3, CLEAR, "keep", "fetchall", server=option, protocol=protocol, password=full.password)
+    assert "bye" in fetchmail(
+        full.pop3, CLEAR, "keep", "fetchall", server=option, protocol=protocol, password=full.password
+    )
     assert full.logins(address) == [(mechanism, None)]
     fetchmail(full.pop3, CLEAR, server=option, protocol=protocol, password="wrong", code=FAILED_LOGIN)
 
 
 @pytest.mark.parametrize(
-    ("listener", "option"), [("pop3", ""), ("pop3", "sslproto 'tls1.2+'"), ("pop3s", "ssl"), ("pop3s", "ssl sslproto 'tls1.3+'")]
+    ("listener", "option"),
+    [("pop3", ""), ("pop3", "sslproto 'tls1.2+'"), ("pop3s", "ssl"), ("pop3s", "ssl sslproto 'tls1.3+'")],
 )
 def test_tls_that_is_verified(full, fetchmail, address, mail, listener, option):
     full.deliver(mail().encode(), address)

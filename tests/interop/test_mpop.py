@@ -56,7 +56,11 @@ def test_logs_in(full, mpop, address, mail, mechanism, secure):
     full.deliver(mail().encode(), address)
     options = ["--tls=off"]
     if secure != "clear":
-        options = ["--tls=on", f"--tls-trust-file={full.ca}", f"--tls-starttls={'off' if secure == 'implicit' else 'on'}"]
+        options = [
+            "--tls=on",
+            f"--tls-trust-file={full.ca}",
+            f"--tls-starttls={'off' if secure == 'implicit' else 'on'}",
+        ]
     port = full.pop3s if secure == "implicit" else full.pop3
     assert mpop(port, *options, f"--auth={mechanism}", password=full.password) == [unix(mail())]
     assert full.logins(address) == [(mechanism.upper(), None if secure == "clear" else "TLSv1.3")]

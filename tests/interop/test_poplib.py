@@ -20,7 +20,7 @@ AWKWARD = {
     "eight-bit": "Subject: grüße\r\n\r\nGrüße €\r\n".encode(),
     "latin": "Subject: grüße\r\n\r\nGrüße\r\n".encode("latin-1"),
     "nul": b"Subject: a\0b\r\n\r\n\0\0\r\n",
-    "sender": b"Sender: a@x, b@y <>, ,;: \"\r\nFrom: <<>>@@,\r\nContent-Type: multipart/mixed; boundary=\r\n\r\n--\r\n",
+    "sender": b'Sender: a@x, b@y <>, ,;: "\r\nFrom: <<>>@@,\r\nContent-Type: multipart/mixed; boundary=\r\n\r\n--\r\n',
 }
 AWKWARD.update({path.stem: path.read_bytes() for path in DATA.glob("*.eml")})
 
