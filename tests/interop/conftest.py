@@ -28,6 +28,9 @@ KINDS = {
     "sqlite": ("--store", "sqlite:///{folder}/mail.db"),
     # everything a client may take: STARTTLS, and the mechanisms for which the server knows the password
     "full": ("--starttls", "offered", "--default-password", PASSWORD),
+    # behind a proxy, which says who its client is
+    "trusting": ("--trusted-proxies", "127.0.0.1"),
+    "proxied": ("--trusted-proxies", "127.0.0.1", "--proxy-protocol", "true"),
     # nothing a client may leave out
     "strict": (
         "--starttls", "required", "--routing", "strict", "--local-domain", "strict.test",

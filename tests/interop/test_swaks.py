@@ -93,3 +93,22 @@ def test_breaks_off(full, swaks, address, step):
     swaks(full.smtp, "--drop-after", step)
     swaks(full.smtp, "--header", "Subject: afterwards")
     assert full.arrived(address)["subject"] == "afterwards", "nothing of the first came"
+
+
+def test_says_by_xclient_who_its_client_is(servers, served, swaks, address):
+    trusting = servers("trusting")
+    swaks(trusting.smtp, "--xclient", f"ADDR=192.0.2.7 PORT=4711 HELO=other.test LOGIN={address}")
+    session = trusting.arrived(address)["session"]
+    assert session["peer"] == ["192.0.2.7", 4711]
+    swaks(served.smtp, "--xclient", "ADDR=192.0.2.7", code=33)  # not offered to strangers
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_says_by_the_proxy_protocol_who_its_client_is(servers, swaks, address, version):
+    proxied = servers("proxied")
+    swaks(
+        proxied.smtp, "--proxy-version", version, "--proxy-family", "TCP4" if version == 1 else "AF_INET",
+        "--proxy-source", "192.0.2.7", "--proxy-source-port", 4711, "--proxy-dest", "192.0.2.1",
+        "--proxy-dest-port", 25,
+    )  # fmt: skip
+    assert proxied.arrived(address)["session"]["peer"] == ["192.0.2.7", 4711]
