@@ -166,6 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a third of the messages, one round")
     parser.add_argument("--only", help="targets, comma-separated")
+    parser.add_argument("--cases", help="only cases whose name contains this")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     if shutil.which("smtp-source", path=PATH) is None:
@@ -173,7 +174,8 @@ def main() -> None:
     targets = available(options.only.split(",") if options.only else None)
     rounds = 1 if options.quick else options.rounds
     results: dict[tuple[str, str], Result] = {}
-    for case in CASES:
+    cases = [case for case in CASES if not options.cases or options.cases in case.name]
+    for case in cases:
         messages = max(case.sessions, case.messages // 3) if options.quick else case.messages
         runs: dict[str, list[Result]] = {target: [] for target in targets}
         for _ in range(rounds):
@@ -184,7 +186,7 @@ def main() -> None:
             rate, cpu, memory = results[target, case.name]
             print(f"{case.name:26} {target:10} {rate:10,.0f}/s {cpu:9.3f} ms {memory:12,.0f} octets", file=sys.stderr)
     if "mailtrap" in targets:
-        print("\n".join(table(results, targets, CASES)))
+        print("\n".join(table(results, targets, cases)))
 
 
 if __name__ == "__main__":

@@ -159,15 +159,11 @@ class AsyncMailServer:
         """Wait until so many messages match; as ``MailServer.wait_for``."""
         __tracebackhide__ = True
         return await _run(
-            lambda: self.server.wait_for(
-                at_least=at_least, exactly=exactly, settle=settle, timeout=timeout, **criteria
-            )
+            lambda: self.server.wait_for(at_least=at_least, exactly=exactly, settle=settle, timeout=timeout, **criteria)
         )
 
     @asynccontextmanager
-    async def expect_message(
-        self, *, timeout: float | None = None, **criteria: Any
-    ) -> AsyncIterator[Expected]:
+    async def expect_message(self, *, timeout: float | None = None, **criteria: Any) -> AsyncIterator[Expected]:
         """Wait, after the block, for the one message that it made come; as ``MailServer.expect_message``."""
         __tracebackhide__ = True
         manager = self.server.expect_message(timeout=timeout, **criteria)
@@ -195,9 +191,7 @@ class AsyncMailServer:
     ) -> Session:  # fmt: skip
         """The session that carries out a command now, or the next that does; as ``MailServer.wait_for_command``."""
         __tracebackhide__ = True
-        return await _run(
-            lambda: self.server.wait_for_command(command, protocol=protocol, user=user, timeout=timeout)
-        )
+        return await _run(lambda: self.server.wait_for_command(command, protocol=protocol, user=user, timeout=timeout))
 
     # ------------------------------------------------------------ put in, change
 
@@ -212,7 +206,11 @@ class AsyncMailServer:
         """Put a mail into a mailbox of each recipient, without SMTP; as ``MailServer.deliver``."""
         return await _run(
             lambda: self.server.deliver(
-                mail, recipients=recipients, mail_from=mail_from, mailbox=mailbox, flags=flags,
+                mail,
+                recipients=recipients,
+                mail_from=mail_from,
+                mailbox=mailbox,
+                flags=flags,
                 internal_date=internal_date,
             )
         )

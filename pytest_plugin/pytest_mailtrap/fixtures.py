@@ -58,7 +58,7 @@ def mailserver(request: pytest.FixtureRequest) -> "Iterator[MailServer]":
         return
     configured = request.getfixturevalue("mailtrap_config")
     with options.own_server(request.config, configured, settings.boot) as server:
-        watch = Watch(server, request.config)
+        watch = Watch(server, request.config, own=True)
         watch.begin()
         with watch.scope(request.node, settings.live) as scope:
             yield scope

@@ -31,6 +31,15 @@ INI: Final[dict[str, tuple[str, str]]] = {
     "http_port": ("port", "the HTTP API and the viewer"),
     "tls_cert": ("text", "certificate chain, PEM file; without it one is made at first use"),
     "tls_key": ("text", "private key of tls_cert, PEM file"),
+    "tls_client_ca": (
+        "text", "PEM file with authorities: clients are asked for a certificate, and one that is given is verified",
+    ),
+    "tls_minimum": (
+        "text", "the oldest version of TLS that is spoken",
+    ),
+    "tls_key_type": (
+        "text", "the kind of key of a certificate that is made",
+    ),
     "accounts": ("words", "accounts to declare, each ADDRESS or ADDRESS:PASSWORD"),
     "routing": ("text", "open: every recipient is accepted; strict: declared accounts only, else 550 5.1.1"),
     "local_domains": (
@@ -47,6 +56,12 @@ INI: Final[dict[str, tuple[str, str]]] = {
     "smtp_extensions": ("words", "changes to what EHLO offers: -KEYWORD takes one away, +KEYWORD adds one"),
     "imap_capabilities": ("words", "changes to what IMAP offers: -NAME takes one away, +NAME adds one"),
     "pop3_capabilities": ("words", "changes to what POP3 offers: -NAME takes one away, +NAME adds one"),
+    "trusted_proxies": (
+        "words", "addresses and networks (and unix) whose XCLIENT and PROXY headers are believed",
+    ),
+    "proxy_protocol": (
+        "flag", "connections from trusted_proxies begin with a PROXY header (version 1 or 2), on every mail listener",
+    ),
     "max_connections": (
         "number", "connections to one scope's mail listeners at once (421 4.3.2); 0: no limit",
     ),
@@ -60,6 +75,14 @@ INI: Final[dict[str, tuple[str, str]]] = {
     "timeout": ("seconds", "seconds a wait lasts when it was given none"),
 }  # fmt: skip
 
+# What the plugin does with the mail of tests, as ``--mailtrap-<name>`` and ``mailtrap_<name>``.
+CHOICES: Final[dict[str, tuple[tuple[str, ...], str, str]]] = {
+    "artifacts": (
+        ("off", "on", "retain-on-failure"), "retain-on-failure",
+        "whose mail is kept as files, with the conversations and a page: of no test, of all, of those that fail",
+    ),
+}  # fmt: skip
+
 _PORTS: Final = tuple(name for name, (kind, _) in INI.items() if kind == "port")
 
 
@@ -70,6 +93,15 @@ def add(parser: pytest.Parser) -> None:
         "--mailtrap-timeout", type=float, default=None, metavar="SECONDS",
         help="how long a wait for mail lasts when the test gives no timeout (default: 5)",
     )  # fmt: skip
+    for name, (choices, default, meaning) in CHOICES.items():
+        text = f"{meaning} (default: {default})"
+        group.addoption(f"--mailtrap-{name}", choices=choices, default=None, help=text)
+        parser.addini(f"mailtrap_{name}", f"mailtrap: {meaning}: {', '.join(choices)}", default=None)
+    group.addoption(
+        "--mailtrap-output", metavar="DIR", default=None,
+        help="the folder for the tests' artifacts (default: test-results in the root directory)",
+    )  # fmt: skip
+    parser.addini("mailtrap_output", "mailtrap: the folder for the tests' artifacts", default=None)
     for name, (kind, meaning) in INI.items():
         parser.addini(f"mailtrap_{name}", f"mailtrap: {meaning}", type=_ini_type(kind), default=None)
 
@@ -80,6 +112,21 @@ def _ini_type(kind: str) -> Any:
     if pytest.version_tuple >= (9, 2):  # a TOML table of pytest's own keeps types: both the type and text are taken
         return {"port": int | str, "number": int | str, "seconds": float | str, "flag": bool | str}.get(kind, "string")
     return "string"
+
+
+def chosen(config: pytest.Config, name: str) -> str:
+    """What was chosen of ``CHOICES``.
+
+    Raises:
+        pytest.UsageError: the ini file says something else.
+    """
+    choices, default, _ = CHOICES[name]
+    if (option := config.getoption(f"mailtrap_{name}")) is not None:
+        return str(option)
+    value = config.getini(f"mailtrap_{name}") or default
+    if value not in choices:
+        raise pytest.UsageError(f"ini option mailtrap_{name} is one of {', '.join(choices)}, not {value!r}")
+    return str(value)
 
 
 class Marked(NamedTuple):

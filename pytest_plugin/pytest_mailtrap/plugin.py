@@ -28,6 +28,7 @@ from .fixtures import (
 from .fixtures import (
     mailtrap_server as mailtrap_server,
 )
+from .run import RUN, Run
 from .watch import WATCHED
 
 
@@ -42,12 +43,24 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker, and check what the command line and the ini file say."""
     config.addinivalue_line(
         "markers",
         "mailtrap(**settings): settings of the mail server for this test; one that is fixed when a server starts "
         "(store, ports, TLS files, plugins) gives the test a server of its own",
     )
+    config.stash[RUN] = Run(config)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remove artifacts of earlier runs: what is there at the end is of this one."""
+    session.config.stash[RUN].clean()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """pytest-xdist starts a worker."""
+    node.workerinput["mailtrap_each"] = node.config.getoption("dist", "no") == "each"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -67,17 +80,28 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     return result
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """After the last test the server is stopped, before the report on its teardown is made."""
+    if (watched := item.stash.get(WATCHED, None)) is not None:
+        watched.ending = nextitem is None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the mail of a test that failed."""
+    """Show and keep the mail of a test."""
     report = yield
-    watched = item.stash.get(WATCHED, None)
-    if watched is not None and report.failed and report.when != "teardown":
-        from .reporting import section
+    if (watched := item.stash.get(WATCHED, None)) is not None:
+        run = item.config.stash[RUN]
+        show, folder = run.shows(report), run.folder(report)
+        if show or folder is not None or run.counts(report):
+            from .reporting import attach
 
-        report.sections.append(("Mail of this test", section(watched.scope)))
+            attach(item.config, report, call, watched, show=show, folder=folder)
+        if report.when == "teardown":
+            del item.stash[WATCHED]
     return report
 
 

@@ -3,13 +3,15 @@
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from mailtrap import MailServer
+
+    from .found import Found
 
 SUBMITTED: Final = ("smtp", "lmtp", "http")  # the origins that waits and ``.messages`` see
 NAME_LENGTH: Final = 48  # of a scope's name; as a mail domain's label it may have 63
@@ -25,11 +27,21 @@ class Watched:
     Attributes:
         scope: a running ``MailServer``.
         item: the test; None for what belongs to no test.
+        ending: the server is stopped when the test is torn down.
+        found: what was there then, when the server is gone before the last report on the test is made.
+        shown: whether a report has the section on its mail.
+        outcome: of the test so far, as a page of its mail says it.
+        reason: why it failed.
+        failed: whether it did, in whatever phase.
     """
 
     def __init__(self, scope: "MailServer", item: pytest.Item | None = None) -> None:
         self.scope = scope
         self.item = item
+        self.ending = False
+        self.found: Found | None = None
+        self.shown = self.failed = False
+        self.outcome, self.reason = "passed", ""
         self._raised: list[BaseException] = []
         self._told = 0  # the seq of the message that the hook was called for last
 
@@ -43,6 +55,15 @@ class Watched:
         __tracebackhide__ = True
         self.raise_errors()
         self._tell()
+
+    def keep(self) -> None:
+        """Gather what there is now, because the server is about to be stopped."""
+        from mailtrap import MailtrapError
+
+        from .found import find
+
+        with suppress(MailtrapError):  # the test stopped it: the report will say so
+            self.found = find(self.scope, to_keep=True)
 
     def _tell(self) -> None:
         """Call the hook ``pytest_mailtrap_message`` for each new message; all of them, whatever it raises."""
@@ -88,8 +109,10 @@ WATCHED: Final = pytest.StashKey[Watched]()
 class Watch:
     """The tests on one server, one after the other."""
 
-    def __init__(self, server: "MailServer", config: pytest.Config) -> None:
+    def __init__(self, server: "MailServer", config: pytest.Config, *, own: bool = False) -> None:
+        """own: the server is one test's alone."""
         self.server = server
+        self._own = own
         self._config = config
         self._seen = server.mark().seq
         self._closed: dict[str, str] = {}  # the scope's name to the test's node id
@@ -102,7 +125,8 @@ class Watch:
             yield scope
             self._look()
             self._closed[scope.name] = item.nodeid
-        del item.stash[WATCHED]
+            if watched.ending or self._own:
+                watched.keep()
         watched.settle()  # what came after the call phase
 
     def begin(self) -> None:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
         PortInUse as PortInUse,
     )
     from .errors import (
+        QueryError as QueryError,
+    )
+    from .errors import (
         ServerError as ServerError,
     )
     from .errors import (
@@ -83,10 +86,10 @@ _HOMES: Final = {
     "Envelope": "message.envelope", "Expected": "waiting", "Finding": "checks", "Link": "message.model",
     "MailLike": "message.compose", "MailServer": "server", "Mailbox": "mailboxes", "MailtrapError": "errors",
     "Mark": "waiting", "Message": "message.model", "MessageNotFound": "errors", "Origin": "store.base",
-    "PortInUse": "errors", "Refusal": "delivery.refusal", "Refuse": "hookspecs", "Rule": "faults",
-    "ServerError": "errors", "ServerRestarted": "errors", "Session": "transcript", "StoreError": "errors",
-    "TLS": "transcript", "UnexpectedMessage": "errors", "WaitCancelled": "errors", "fast": "hookspecs",
-    "hookimpl": "hookspecs",
+    "PortInUse": "errors", "QueryError": "errors", "Refusal": "delivery.refusal", "Refuse": "hookspecs",
+    "Rule": "faults", "ServerError": "errors", "ServerRestarted": "errors", "Session": "transcript",
+    "StoreError": "errors", "TLS": "transcript", "UnexpectedMessage": "errors", "WaitCancelled": "errors",
+    "fast": "hookspecs", "hookimpl": "hookspecs",
 }  # fmt: skip
 __all__ = sorted(_HOMES)
 

@@ -109,10 +109,16 @@ def _read(file: Path) -> dict[str, Any]:
     help="write where each listener is, as JSON, once all are bound",
 )  # fmt: skip
 @click.option(
+    "--ca-file", type=click.Path(dir_okay=False, path_type=Path), envvar=f"{PREFIX}CA_FILE",
+    help="write the certificate that clients must trust, PEM, once all are bound",
+)  # fmt: skip
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", envvar=f"{PREFIX}LOG_FORMAT",
     show_default=True, help="of the log on standard error",
 )  # fmt: skip
-def serve(config_file: Path | None, ports_file: Path | None, log_format: str, **flags: Any) -> None:
+def serve(
+    config_file: Path | None, ports_file: Path | None, ca_file: Path | None, log_format: str, **flags: Any
+) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     from .server import MailServer
 
@@ -126,8 +132,11 @@ def serve(config_file: Path | None, ports_file: Path | None, log_format: str, **
         server = MailServer(plugins=(_Log(),), **{name: value for name, (value, _) in found.items()})
         server.start()
     try:
-        if ports_file is not None:
-            _write_atomically(ports_file, json.dumps(_ports(server)))
+        with _speaking():
+            if ca_file is not None:
+                _write_atomically(ca_file, server.ca_pem)
+            if ports_file is not None:
+                _write_atomically(ports_file, json.dumps(_ports(server)))
         for name, endpoint in server.endpoints.items():
             click.echo(f"{name:<11} {endpoint.url}")
         if "http" in server.endpoints:
@@ -185,7 +194,7 @@ def send(recipients: Sequence[str], host: str, port: int, mail_from: str, subjec
     from email.utils import formatdate, make_msgid
 
     if subject is None:
-        raw = click.get_binary_stream("stdin").read()
+        raw = sys.stdin.buffer.read()
     else:
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = mail_from, ", ".join(recipients), subject
@@ -255,5 +264,8 @@ def _ports(server: "MailServer") -> dict[str, dict[str, Any]]:
 def _write_atomically(path: Path, text: str) -> None:
     """Whoever waits for the file sees it whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, "utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error

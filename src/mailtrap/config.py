@@ -36,6 +36,11 @@ class Boot:
     http_port: int | None = _setting(0, "the HTTP API and the viewer", 8025)
     tls_cert: str | None = _setting(None, "certificate chain, PEM file; without it one is made at first use")
     tls_key: str | None = _setting(None, "private key of tls_cert, PEM file")
+    tls_client_ca: str | None = _setting(
+        None, "PEM file with authorities: clients are asked for a certificate, and one that is given is verified"
+    )
+    tls_minimum: Literal["1.2", "1.3"] = _setting("1.2", "the oldest version of TLS that is spoken")
+    tls_key_type: Literal["ecdsa", "rsa"] = _setting("ecdsa", "the kind of key of a certificate that is made")
     smtp_handler: object | None = _setting(None, "a handler written for aiosmtpd; in process only")
     plugins: tuple[object, ...] = _setting((), "plugin objects with mailtrap hooks; in process only")
     accounts: tuple[str, ...] = _setting((), "accounts to declare, each ADDRESS or ADDRESS:PASSWORD")

@@ -2,6 +2,7 @@
 
 MailtrapError
 ├── ConfigError (ValueError)          a setting that does not exist or does not fit
+├── QueryError (ValueError)           a search that cannot be understood; says where
 ├── PortInUse (OSError)               a listener's port is taken; names both
 ├── ServerError                       an error inside the server, raised in the test that caused it
 ├── HookTimeout                       a before_ hook took longer than the setting hook_timeout
@@ -26,6 +27,18 @@ class MailtrapError(Exception):
 
 class ConfigError(MailtrapError, ValueError):
     """A setting that does not exist, or a value that does not fit it."""
+
+
+class QueryError(MailtrapError, ValueError):
+    """A query that cannot be understood.
+
+    Attributes:
+        position: of the character where it goes wrong, from 0.
+    """
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(f"{message} (at character {position + 1} of the query)")
+        self.position = position
 
 
 class PortInUse(MailtrapError, OSError):

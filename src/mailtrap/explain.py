@@ -103,7 +103,9 @@ def _nearest(asked: Mapping[str, Any], messages: "Sequence[Message]") -> list[st
     for message in ranked:
         lines.append(f"  {headline(message)}")
         for name, value in asked.items():
-            if not _matches(message, {name: value}):
+            if name == "query" and not _matches(message, {name: value}):
+                lines.append("    the query does not fit")
+            elif not _matches(message, {name: value}):
                 lines.append(f"    {name} is {_actual(message, name, value)}, not {_value(value)}")
                 if name in ("to", "cc") and _matches(message, {"recipients": value}):
                     lines.append("    it would match with recipients=: the address is in the envelope only")

@@ -8,7 +8,7 @@ import itertools
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -485,6 +485,30 @@ class MailServer:
         rows = self._parts.store.messages(scope, after=after, before=before, limit=limit, newest_first=newest_first)
         return [self._message(row) for row in rows]
 
+    def search(
+        self, query: str, *, limit: int | None = None, before: int | None = None, after: int = 0,
+        all_scopes: bool = False, newest_first: bool = True, zone: tzinfo = UTC,
+    ) -> Sequence[Message]:  # fmt: skip
+        """Messages of every origin with ``after < seq < before`` that a query fits, in the order of ``seq``.
+
+        Args:
+            query: in the language of ``store.query``, for instance ``'from:alice subject:"Hello" -is:read'``.
+            zone: of times in it that are written without one.
+
+        Raises:
+            QueryError: it cannot be understood; the text says where.
+            ServerRestarted: it has a mark of another life of the store.
+        """
+        from .store.finding import find
+        from .store.query import parse
+
+        scopes = self.scopes if all_scopes else [scope.name for scope in self._scope.lineage()]
+        rows = find(
+            self._parts.store, None if all_scopes else self._scope.name, parse(query, zone), scopes=scopes, after=after,
+            before=before, newest_first=newest_first,
+        )  # fmt: skip
+        return [self._message(row) for row in itertools.islice(rows, limit)]
+
     def delete(self, messages: Iterable[Message]) -> int:
         """Take messages and their copies away; how many there were."""
         return self._parts.store.remove([message.seq for message in messages])
@@ -586,6 +610,12 @@ class MailServer:
 
     def _message(self, row: MessageRow) -> Message:
         return Message(row, self)
+
+    def _fits(self, row: MessageRow, query: str) -> bool:
+        from .store.finding import fits
+        from .store.query import parse
+
+        return fits(self._parts.store, row, parse(query))
 
     def _copy(self, mailbox: Mailbox, row: CopyRow) -> Copy:
         return Copy(row, mailbox, self)

@@ -11,7 +11,7 @@ The form of a transcript, one line each, times in seconds since the connection:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import count
@@ -32,6 +32,8 @@ class TLS:
     cipher: str
     server_name: str | None  # SNI
     client_certificate: bytes | None  # DER
+    client_names: tuple[str, ...] = ()  # whom a verified one is for: mail addresses, then the common name
+    bindings: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)  # RFC 5929, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,10 @@ class Session:
 
     def reply(self, text: bytes) -> None:
         """The server answered this: one line or several, with or without the last line end."""
-        self._add(_often_said(text) if len(text) <= _SHORT else _said(text))
+        if b"\n" not in text:
+            self._add(b"S %b\n" % text[: limits.LINE_LOG])
+        else:
+            self._add(_often_said(text) if len(text) <= _SHORT else _said(text))
 
     def note(self, text: bytes) -> None:
         """Something that is not a line of the conversation: a body and its size, TLS, a fault."""

@@ -173,7 +173,7 @@ class Waits:
         found = self.until(enough, timeout, lambda limit: self._missing(criteria, limit, watch(), wanted))
         while settle > 0:
             before = len(found)
-            self._quiet(settle, lambda before=before: len(watch()) > before)
+            self._quiet(settle, _grows(watch, before))
             found = enough() or found
             if len(found) == before:
                 break
@@ -214,7 +214,7 @@ class Waits:
             window = min(for_, max(0.0, deadline - clock.monotonic()))
             if window < for_:
                 raise UnexpectedMessage(f"it was not quiet for {for_:g} s within {limit:g} s: mail keeps coming")
-            self._quiet(window, lambda seq=seq: self._source.mark().seq != seq)
+            self._quiet(window, self._moved_from(seq))
             now = self._source.mark().seq
             if now == seq and not self._source.open_transactions():
                 return
@@ -279,13 +279,18 @@ class Waits:
             if since.life != self._source.mark().life:
                 raise ServerRestarted("the mark was taken before the store began anew")
             cursor = since.seq
+        placed_too = "origin" in asked
+        if "query" in asked:
+            from .store.query import asks_for_origin, parse
+
+            placed_too = placed_too or asks_for_origin(parse(asked["query"]))
         found: list[Message] = []
 
         def look() -> "list[Message]":
             nonlocal cursor
             for message in self._source.messages_after(cursor):
                 cursor = message.seq
-                if ("origin" in asked or message.origin in SUBMITTED) and message.matches(**asked):
+                if (placed_too or message.origin in SUBMITTED) and message.matches(**asked):
                     found.append(message)
             return found
 
@@ -331,6 +336,9 @@ class Waits:
             refuse_to_block()
             self._source.bell.wait(rings, remaining)
 
+    def _moved_from(self, seq: int) -> Callable[[], bool]:
+        return lambda: self._source.mark().seq != seq
+
     def _transactions_over(self) -> None:
         __tracebackhide__ = True
         pending = list(self._source.open_transactions())
@@ -354,6 +362,10 @@ class Waits:
                 + ", ".join(repr(session) for session in pending if session.transaction)
             ),
         )
+
+
+def _grows(watch: "Callable[[], list[Message]]", size: int) -> Callable[[], bool]:
+    return lambda: len(watch()) > size
 
 
 def refuse_to_block() -> None:

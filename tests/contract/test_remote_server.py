@@ -18,6 +18,7 @@ from mailtrap import (
     MailServer,
     MailtrapError,
     MessageNotFound,
+    QueryError,
     ServerError,
     ServerRestarted,
     StoreError,
@@ -534,3 +535,16 @@ def test_a_server_that_began_anew_is_noticed() -> None:
         assert remote.message().subject == "new"
         assert [message.subject for message in remote.messages] == ["new"]
         remote.stop()
+
+
+def test_search(server: MailServer, local: MailServer) -> None:
+    for subject in ("One", "Two", "Three"):
+        local.deliver(f"Subject: {subject}\n\nwords\n".encode(), recipients=f"{subject}@example.com")
+    assert [message.subject for message in server.search("words -subject:two")] == ["Three", "One"]
+    assert [message.subject for message in server.search("words", limit=1, newest_first=False)] == ["One"]
+    assert [message.subject for message in server.search("account:two", all_scopes=True)] == ["Two"]
+    assert server.message(query="origin:deliver is:unread mailbox:INBOX account:two", timeout=0).subject == "Two"
+    with pytest.raises(QueryError, match="at character 1 "):
+        server.search('"')
+    with pytest.raises(QueryError):
+        server.message(query='"', timeout=0)

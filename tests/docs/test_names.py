@@ -33,7 +33,15 @@ WORD = re.compile(r"[A-Za-z_][\w.]*")
 def known_options() -> set[str]:
     commands = [main, *main.commands.values()]
     found = {name for command in commands for option in command.params for name in option.opts}
-    return found | {"--mailtrap-timeout", "--strict", "--help", "--no-deps", "--wait"}
+    return found | {
+        "--mailtrap-timeout",
+        "--mailtrap-artifacts",
+        "--mailtrap-output",
+        "--strict",
+        "--help",
+        "--no-deps",
+        "--wait",
+    }
 
 
 @every_document

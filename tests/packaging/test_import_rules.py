@@ -25,9 +25,9 @@ LAYERS = {
     "imap": GROUND | {"message", "wire", "delivery", "store.base", "store.search"},
     "net": GROUND | {"store.base", "wire"},
     "web": {"checks", "clock", "config", "delivery.posting", "delivery.refusal", "endpoint", "errors", "explain",
-            "limits", "mailboxes", "message", "server", "transcript", "waiting", "__version__"},
+            "limits", "mailboxes", "message", "server", "store.query", "transcript", "waiting", "__version__"},
     "remote": {"clock", "config", "delivery.refusal", "errors", "mailboxes", "message", "parts", "scopes", "server",
-               "store.base", "transcript", "waiting", "web"},
+               "store.base", "store.query", "transcript", "waiting", "web"},
 }  # fmt: skip
 
 WITHOUT_IO = ("message", "wire", "smtp", "pop3", "imap")

@@ -10,7 +10,7 @@ import pytest_mailtrap.aio
 import pytest_mailtrap.expectations
 import pytest_mailtrap.reporting  # noqa: F401
 
-HELPERS = '''
+HELPERS = """
 import smtplib
 from email.message import EmailMessage
 
@@ -27,7 +27,7 @@ def mail(to="bob@example.com", subject="Hello", text="Hi Bob", html=None):
 def send(server, to="bob@example.com", subject="Hello", **content):
     with smtplib.SMTP(server.smtp.host, server.smtp.port, timeout=10) as smtp:
         smtp.send_message(mail(to, subject, **content))
-'''
+"""
 
 Run = Callable[..., pytest.RunResult]
 
@@ -38,9 +38,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name in ("MAILTRAP_TIMEOUT", "MAILTRAP_URL", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(
-        source: str, *args: str, conftest: str = "", ini: str = "", subprocess: bool = False
-    ) -> pytest.RunResult:
+    def run(source: str, *args: str, conftest: str = "", ini: str = "", subprocess: bool = False) -> pytest.RunResult:
         pytester.makepyfile(helpers=HELPERS, test_it=source)
         pytester.makeconftest(conftest)
         pytester.makeini(f"[pytest]\nfilterwarnings = error\n{ini}")

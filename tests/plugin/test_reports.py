@@ -2,7 +2,7 @@
 
 import pytest
 
-PLUGIN = '''
+PLUGIN = """
 import mailtrap
 
 class Broken:
@@ -14,11 +14,11 @@ class Broken:
     def mailtrap_before_message(self, session, origin, envelope, raw):
         if b"X-Break" in raw:
             raise ValueError(self.texts.pop(0))
-'''
+"""
 
 CONFTEST = (
     PLUGIN
-    + '''
+    + """
 import pytest
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def send_broken():
             with pytest.raises(smtplib.SMTPDataError, match="4.3.0"):
                 smtp.sendmail("a@example.com", "bob@example.com", b"X-Break: yes\\r\\n\\r\\n")
     return send
-'''
+"""
 )
 
 

@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
@@ -158,7 +160,8 @@ def test_put_changes_read_state(server: MailServer, client: FlaskClient) -> None
 
 
 @pytest.mark.parametrize(
-    "body", [{"Search": "x", "Read": True}, {"IDs": "abc", "Read": True}, {"IDs": [1]}, {"Read": "perhaps"}]
+    "body",
+    [{"Search": "x", "IDs": ["y"], "Read": True}, {"IDs": "abc", "Read": True}, {"IDs": [1]}, {"Read": "perhaps"}],
 )
 def test_put_refuses_what_it_cannot_do(client: FlaskClient, body: dict[str, Any]) -> None:
     assert client.put("/api/v1/messages", json=body).status_code == 400
@@ -354,3 +357,73 @@ def test_info(server: MailServer, client: FlaskClient) -> None:
     assert has_shape(found["RuntimeStats"], STATS)
     assert (found["Messages"], found["Unread"], found["RuntimeStats"]["MessagesDeleted"]) == (1, 1, 1)
     assert found["DatabaseSize"] == len(server.messages[0].raw)
+
+
+# ---------------------------------------------------------------- searching
+
+
+def test_search_has_the_shape_of_a_list(server: MailServer, client: FlaskClient) -> None:
+    for number in range(3):
+        server.send(mail(f"Hello {number}"), recipients="bob@example.com")
+    server.send(rich(), recipients="bob@example.com")
+    server.deliver(mail("Hello placed"), recipients="bob@example.com")
+    server.set_record_flags(server.search("subject:hello")[-1:], ["\\Seen", "greeting"])
+    found = client.get("/api/v1/search", query_string={"query": "subject:hello", "limit": 2, "start": 1}).json
+    assert has_shape(found, LIST)
+    assert [message["Subject"] for message in found["messages"]] == ["Hello 1", "Hello 0"]
+    assert has_shape(found["messages"][0], SUMMARY)
+    assert (found["total"], found["unread"], found["count"], found["start"]) == (4, 3, 2, 1)
+    assert (found["messages_count"], found["messages_unread"]) == (3, 2)
+    assert found["tags"] == ["greeting"]
+    placed = client.get("/api/v1/search", query_string={"query": "origin:deliver"}).json
+    assert [message["Subject"] for message in placed["messages"]] == ["Hello placed"]
+    nothing = client.get("/api/v1/search", query_string={"query": "subject:nothing"}).json
+    assert (nothing["messages"], nothing["messages_count"], nothing["total"]) == ([], 0, 4)
+
+
+@pytest.mark.parametrize("query", ["", "%20", '"', "subjet:x", "larger:lots", "x" * 5000])
+def test_a_bad_query_is_a_400_in_text(client: FlaskClient, query: str) -> None:
+    for method in ("GET", "DELETE"):
+        answer = client.open(f"/api/v1/search?query={query}", method=method)
+        assert (answer.status_code, answer.mimetype) == (400, "text/plain")
+
+
+def test_a_search_without_a_query_is_a_400(server: MailServer, client: FlaskClient) -> None:
+    server.send(mail(), recipients="bob@example.com")
+    assert client.get("/api/v1/search").status_code == 400
+    assert client.delete("/api/v1/search").status_code == 400
+    assert len(server.messages) == 1
+
+
+def test_the_time_zone_of_a_query(server: MailServer, client: FlaskClient) -> None:
+    sent = server.send(mail(), recipients="bob@example.com")
+    local = (sent.received_at - timedelta(seconds=1)).astimezone(ZoneInfo("Pacific/Auckland")).replace(tzinfo=None)
+    query = f"before:{local.isoformat(timespec='microseconds')}"
+    for zone, number in (
+        ("Pacific/Auckland", 0),
+        ("UTC", 1),
+    ):  # Auckland is ahead: read as UTC, its time is yet to come
+        found = client.get("/api/v1/search", query_string={"query": query, "tz": zone}).json
+        assert found["messages_count"] == number
+    for zone in ("No/Where", "../../etc/passwd", "\x00"):
+        assert client.get("/api/v1/search", query_string={"query": query, "tz": zone}).status_code == 400
+
+
+def test_what_a_search_finds_is_deleted(server: MailServer, client: FlaskClient) -> None:
+    server.send(mail("One"), recipients="bob@example.com")
+    server.send(mail("Two"), recipients="bob@example.com")
+    server.deliver(mail("One placed"), recipients="bob@example.com")
+    assert client.delete("/api/v1/search?query=subject:one").data == b"ok"
+    assert [message.subject for message in server.page()] == ["One placed", "Two"]
+
+
+def test_what_a_search_finds_is_read(server: MailServer, client: FlaskClient) -> None:
+    one = server.send(mail("One"), recipients="bob@example.com")
+    two = server.send(mail("Two"), recipients="bob@example.com")
+    assert client.put("/api/v1/messages", json={"Search": "subject:two", "Read": True}).data == b"ok"
+    assert server.record_flags([one, two]) == {one.seq: frozenset(), two.seq: frozenset({"\\Seen"})}
+    client.put("/api/v1/messages", json={"IDs": [one.id], "Read": True})
+    client.put("/api/v1/messages", json={"Search": "two", "Read": False})
+    assert server.record_flags([one, two]) == {one.seq: frozenset({"\\Seen"}), two.seq: frozenset()}
+    assert client.put("/api/v1/messages", json={"Search": 7}).status_code == 400
+    assert client.put("/api/v1/messages", json={"Search": '"'}).status_code == 400

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from email.message import EmailMessage
 from typing import Any
 from urllib.parse import quote
 
@@ -458,3 +459,33 @@ def test_json_is_ascii_and_whole(server: MailServer, client: FlaskClient) -> Non
     server.send("Subject: Grüße \u2028 </script>\r\n\r\n", recipients=["a@x.test"])
     answer = client.get("/api/mailtrap/messages")
     assert json.loads(answer.data)["messages"][0]["subject"].startswith("Grüße")
+
+
+def test_a_query_in_lists_and_waits(server: MailServer, client: FlaskClient) -> None:
+    for subject in ("One", "Two", "Three"):
+        mail = EmailMessage()
+        mail["Subject"], mail["To"] = subject, "bob@example.com"
+        mail.set_content("words")
+        server.send(mail, recipients="bob@example.com")
+    found = client.get("/api/mailtrap/messages", query_string={"query": "-subject:two", "order": "oldest"}).json
+    assert [message["subject"] for message in found["messages"]] == ["One", "Three"]
+    found = client.get("/api/mailtrap/messages", query_string={"query": "words", "limit": 1}).json
+    assert [message["subject"] for message in found["messages"]] == ["Three"]
+    for answer in (
+        client.get("/api/mailtrap/wait", query_string={"query": "subject:two"}),
+        client.post("/api/mailtrap/wait", json={"query": "subject:two", "from": ""}),
+    ):
+        assert answer.json["message"]["subject"] == "Two"
+    nothing = client.get("/api/mailtrap/wait", query_string={"query": "subject:four", "timeout": 0}).json
+    assert nothing["found"] is False
+    assert "query='subject:four'" in nothing["explanation"]
+    for query in ('"', "subjet:x"):
+        for path in ("messages", "wait"):
+            answer = client.get(f"/api/mailtrap/{path}", query_string={"query": query})
+            assert answer.status_code == 400
+            assert answer.json["error"]["type"] == "QueryError"
+            assert "at character 1" in answer.json["error"]["message"]
+    assert client.get("/api/mailtrap/wait?query=a&query=b&timeout=0").status_code == 400
+    assert client.post("/api/mailtrap/wait", json={"query": ["a"], "timeout": 0}).status_code == 400
+    restarted = client.get("/api/mailtrap/messages?query=since:elsewhere:1")
+    assert (restarted.status_code, restarted.json["error"]["type"]) == (409, "ServerRestarted")

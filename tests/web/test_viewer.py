@@ -429,3 +429,32 @@ def test_an_odd_host_cannot_widen_the_policy(server: MailServer, client: FlaskCl
         if answer.status_code == 200:
             assert "script-src" not in answer.headers["Content-Security-Policy"]
             assert "img-src data: 'self'" in answer.headers["Content-Security-Policy"]
+
+
+def test_the_search_box(server: MailServer, client: FlaskClient) -> None:
+    assert "Search" not in Page(client.get("/").text).text  # nothing to look through yet
+    for number in range(52):
+        mail = EmailMessage()
+        mail["Subject"] = f"Even {number}" if number % 2 == 0 else f"Odd {number}"
+        mail.set_content("words")
+        server.send(mail, recipients="bob@example.com")
+    shown = Page(client.get("/", query_string={"query": "subject:even"}).text)
+    shown.refuse_foreign()
+    assert "Even 50" in shown.text
+    assert "Odd" not in shown.text
+    fields = [attributes for tag, attributes in shown.tags if tag == "input" and attributes.get("name") == "query"]
+    assert [field["value"] for field in fields] == ["subject:even"]
+    everything = client.get("/", query_string={"query": "words"}).text
+    older = next(str(a["href"]) for t, a in Page(everything).tags if t == "a" and "before=" in str(a.get("href")))
+    assert "query=words" in older
+    assert "Even 0" in client.get(older).text
+    assert "No message fits" in client.get("/", query_string={"query": "subject:none"}).text
+
+
+@pytest.mark.parametrize("query", ['"', 'subjet:"><script>alert(1)</script>', EVIL, "since:elsewhere:1", "\x00", "-"])
+def test_hostile_queries_in_the_search_box(server: MailServer, client: FlaskClient, query: str) -> None:
+    server.send(evil_mail(), recipients="bob@example.com")
+    answer = client.get("/", query_string={"query": query})
+    assert answer.status_code == 200
+    Page(answer.text).refuse_foreign()
+    assert query == EVIL or query == "\x00" or 'role="alert"' in answer.text

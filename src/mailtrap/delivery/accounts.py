@@ -107,11 +107,19 @@ class Directory:
         expected = scope.live.default_password if row is None or row.password is None else row.password
         if expected is not None and expected != password:
             return False
+        return self._may_log_in(scope, address, row)
+
+    def admits(self, user: str, current: Scope) -> bool:
+        """Whether this user may come in where somebody else vouches for him: a certificate."""
+        scope = self.scope_of(user, current)
+        address = Address(user)
+        return self._may_log_in(scope, address, self.find(scope, address))
+
+    @staticmethod
+    def _may_log_in(scope: Scope, address: Address, row: AccountRow | None) -> bool:
         if address.account == ALL:
             return True
-        return bool(address.account) and (
-            scope.live.routing == "open" or (row is not None and row.declared)
-        )
+        return bool(address.account) and (scope.live.routing == "open" or (row is not None and row.declared))
 
     def login(self, user: str, current: Scope) -> Login:
         """Let a user in whose credentials were checked: the account is there afterwards."""

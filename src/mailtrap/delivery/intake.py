@@ -286,9 +286,7 @@ class Intake:
                 if error is not None:
                     done(None, Refused("A plugin failed"))
                 elif isinstance(answer, Refuse):
-                    self.refuse(
-                        scope, Refusal("APPEND", answer.text, envelope, session, raw=batch[index].raw)
-                    )
+                    self.refuse(scope, Refusal("APPEND", answer.text, envelope, session, raw=batch[index].raw))
                     done(None, Refused(answer.text))
                 else:
                     if isinstance(answer, Change) and answer.raw is not None:
@@ -363,4 +361,3 @@ def _changed(mail: Incoming, answer: Any) -> Incoming:
         raw=mail.raw if answer.raw is None else answer.raw,
         envelope=mail.envelope if answer.envelope is None else answer.envelope,
     )
-

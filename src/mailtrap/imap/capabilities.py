@@ -59,6 +59,7 @@ def _appendlimit(session: "IMAPSession") -> str:
 
 TABLE: Final = (
     Capability("IMAP4rev1", "RFC 3501"),
+    Capability("IMAP4rev2", "RFC 9051"),
     Capability("STARTTLS", "RFC 3501, 6.2.1", ("STARTTLS",), _starttls),
     Capability("LOGINDISABLED", "RFC 3501, 6.2.3", (), _login_disabled),
     Capability("SASL-IR", "RFC 4959"),
@@ -85,6 +86,7 @@ TABLE: Final = (
     Capability("BINARY", "RFC 3516"),
     Capability("APPENDLIMIT", "RFC 7889", value=_appendlimit),
     Capability("OBJECTID", "RFC 8474"),
+    Capability("UTF8=ACCEPT", "RFC 6855"),
     Capability("SAVEDATE", "RFC 8514"),
     Capability("PREVIEW", "RFC 8970"),
     Capability("QRESYNC", "RFC 7162", needs="CONDSTORE"),
@@ -112,7 +114,9 @@ def offered(session: "IMAPSession") -> Generator[Step, Any, bytes]:
         for capability in TABLE if session.offers(capability.name)
     ]  # fmt: skip
     if session.key is None:
-        mechanisms = yield from sasl.offered(session.services, session.scope, tls=session.secure, changes=changes)
+        mechanisms = yield from sasl.offered(
+            session.services, session.record, session.scope, tls=session.secure, changes=changes
+        )
         names += [f"AUTH={name}" for name in mechanisms]
     known = {name.upper() for name in names}
     names += sorted(

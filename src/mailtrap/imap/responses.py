@@ -84,9 +84,15 @@ def astring(value: bytes) -> bytes:
     return string(value)
 
 
-def mailbox(name: str) -> bytes:
-    """RFC 3501, 9: mailbox, in modified UTF-7. Names with ``[ } ^ |`` and the like are quoted."""
-    coded = utf7.encode(name)
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """RFC 3501, 9: mailbox, in modified UTF-7. Names with ``[ } ^ |`` and the like are quoted.
+
+    Args:
+        utf8: in UTF-8 instead, in quotes (RFC 9051, 5.1; RFC 6855, 3).
+    """
+    if utf8 and not name.isascii():
+        return b'"%b"' % name.encode("utf-8", "replace").replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    coded = name.encode("ascii") if utf8 else utf7.encode(name)
     plain = coded.replace(b"/", b"").replace(b".", b"").replace(b"-", b"").isalnum()
     return coded if plain and coded.upper() != b"NIL" else string(coded)
 
@@ -123,18 +129,16 @@ def date_time(seconds: float) -> bytes:
 # ---------------------------------------------------------------- responses
 
 
-def listed(
-    kind: bytes, attributes: Iterable[str], name: str, extended: bytes = b"", separator: bytes = b'"/"'
-) -> bytes:
+def listed(kind: bytes, attributes: Iterable[str], name: str, extended: bytes = b"", *, utf8: bool = False) -> bytes:
     """LIST and LSUB (RFC 3501, 7.2.2; extended data: RFC 5258, 4)."""
     attribute_list = " ".join(attributes).encode("ascii")
-    return b"* %b (%b) %b %b%b\r\n" % (kind, attribute_list, separator, mailbox(name), extended)
+    return b'* %b (%b) "/" %b%b\r\n' % (kind, attribute_list, mailbox(name, utf8=utf8), extended)
 
 
-def status(name: str, items: Iterable[tuple[str, int | str]]) -> bytes:
+def status(name: str, items: Iterable[tuple[str, int | str]], *, utf8: bool = False) -> bytes:
     """STATUS (RFC 3501, 7.2.4)."""
     values = " ".join(f"{item} {value}" for item, value in items)
-    return b"* STATUS %b (%b)\r\n" % (mailbox(name), values.encode("ascii"))
+    return b"* STATUS %b (%b)\r\n" % (mailbox(name, utf8=utf8), values.encode("ascii"))
 
 
 def flag_lines(keywords: Iterable[str], *, read_only: bool) -> bytes:

@@ -72,6 +72,7 @@ class Reader:
 
     Attributes:
         charset: of strings; None where none was named.
+        recent: whether NEW, OLD and RECENT are there: IMAP4rev2 has none (RFC 9051, appendix E).
         offers: whether a capability holds, and with it the keys that it brings.
         numbered, modseq: whether sequence numbers, and MODSEQ, were used; known when all was read.
     """
@@ -80,6 +81,7 @@ class Reader:
     view: View
     offers: Callable[[str], bool]
     charset: str | None = None
+    recent: bool = True
     numbered: bool = False
     modseq: bool = False
     _depth: int = 0
@@ -116,7 +118,7 @@ class Reader:
             raise SyntaxFault(f"{word} is no search key here", start)
         if word in _FLAGS:
             return _FLAGS[word]
-        if word in ("NEW", "OLD", "RECENT"):
+        if word in ("NEW", "OLD", "RECENT") and self.recent:
             return self._recent(word)
         if word == "OR":
             return self._either()

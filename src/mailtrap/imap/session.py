@@ -123,6 +123,16 @@ class IMAPSession(Machine):
         """Whether the client has enabled CONDSTORE, by whatever command (RFC 7162, 3.1)."""
         return "CONDSTORE" in self.enabled
 
+    @property
+    def rev2(self) -> bool:
+        """Whether the client has enabled IMAP4rev2 (RFC 9051, 6.3.1)."""
+        return "IMAP4REV2" in self.enabled
+
+    @property
+    def utf8(self) -> bool:
+        """Whether names of mailboxes are UTF-8 (RFC 9051, 5.1; RFC 6855, 3)."""
+        return self.rev2 or "UTF8=ACCEPT" in self.enabled
+
     def enable_condstore(self) -> bytes:
         """The client used CONDSTORE. At the first time with a mailbox selected there is something to say."""
         if self.condstore:
@@ -263,7 +273,7 @@ class IMAPSession(Machine):
 
     def _gate(self, event: Announced) -> Generator[Step, Any, Gate | None]:
         """What decides on the literals of this command; None for those that are arguments."""
-        scanner = Scanner(event.command.text, event.command.literals)
+        scanner = Scanner(event.command.text, event.command.literals, utf8=self.utf8)
         scanner.tag()
         scanner.space()
         spec, _ = self._spec(scanner)
@@ -278,7 +288,7 @@ class IMAPSession(Machine):
     # ------------------------------------------------------------ one command
 
     def _perform(self, command: Command) -> Steps:
-        scanner = Scanner(command.text, command.literals)
+        scanner = Scanner(command.text, command.literals, utf8=self.utf8)
         first = self._since_cut == 0 and self.key is None
         if first and _HTTP.match(command.text):
             self._note_command(command.text)
@@ -418,7 +428,7 @@ class IMAPSession(Machine):
     def _facts(self, spec: Spec, scanner: Scanner) -> dict[str, Any]:
         """What fault rules can match."""
         facts: dict[str, Any] = {}
-        ahead = Scanner(scanner.text, scanner.literals)
+        ahead = Scanner(scanner.text, scanner.literals, utf8=self.utf8)
         ahead.position = scanner.position
         try:
             if spec.verb == "LOGIN":
@@ -484,7 +494,7 @@ class IMAPSession(Machine):
             current = recent_from = None
             if changes.vanished or not changes.complete or any(copy.uid > _last(view) for copy in changes.changed):
                 if changes.changed and changes.changed[-1].uid > _last(view):
-                    recent_from = yield Call(_take_recent(store, view.read_only), mailbox)
+                    recent_from = yield Call(_take_recent(store, view.read_only or self.rev2), mailbox)
                 current = yield Call(store.snapshot, mailbox)
                 if current.mailbox.highestmodseq != changes.highestmodseq:
                     # what came between the questions may have been taken as recent too: it is told now
@@ -502,9 +512,11 @@ class IMAPSession(Machine):
         else:
             lines = [b"* %d EXPUNGE\r\n" % number for number in news.expunged]
         if news.exists is not None:
-            if recent_from is not None:
+            if recent_from is not None and not self.rev2:
                 view.add_recent(max(recent_from, news.arrived[0]), news.arrived[-1])
-            lines.append(b"* %d EXISTS\r\n* %d RECENT\r\n" % (news.exists, view.recent))
+            lines.append(b"* %d EXISTS\r\n" % news.exists)
+            if not self.rev2:
+                lines.append(b"* %d RECENT\r\n" % view.recent)
         lines.append(self.new_keywords(changes.changed))
         if news.changed:
             lines += [

@@ -53,13 +53,15 @@ class Scanner:
     Args:
         text: the command without its line end, its literals taken out.
         literals: their octets.
+        utf8: whether names of mailboxes are UTF-8, and not modified UTF-7.
     """
 
-    __slots__ = ("_depth", "_used", "literals", "position", "text")
+    __slots__ = ("_depth", "_used", "literals", "position", "text", "utf8")
 
-    def __init__(self, text: bytes, literals: Sequence[bytes] = ()) -> None:
+    def __init__(self, text: bytes, literals: Sequence[bytes] = (), *, utf8: bool = False) -> None:
         self.text = text
         self.literals = literals
+        self.utf8 = utf8
         self.position = 0
         self._used = 0
         self._depth = 0
@@ -178,12 +180,12 @@ class Scanner:
         return True
 
     def mailbox(self) -> str:
-        """RFC 3501, 9: mailbox. Modified UTF-7, and UTF-8 where a client sends 8-bit.
+        """RFC 3501, 9: mailbox. Modified UTF-7, and UTF-8 where a client sends 8-bit or has enabled it.
 
         Raises:
             ValueError: neither of the two.
         """
-        return decode_name(self.astring("the name of a mailbox"))
+        return decode_name(self.astring("the name of a mailbox"), utf8=self.utf8)
 
     def list_mailbox(self) -> bytes:
         """RFC 3501, 9: list-mailbox, with its wildcards."""
@@ -287,13 +289,16 @@ class Scanner:
         return frozenset(self.items(self.flag, empty=True))
 
 
-def decode_name(name: bytes) -> str:
+def decode_name(name: bytes, *, utf8: bool = False) -> str:
     """A mailbox's name as it was sent.
+
+    Args:
+        utf8: it is UTF-8, and ``&`` nothing special (RFC 9051, 5.1).
 
     Raises:
         ValueError: neither modified UTF-7 nor UTF-8, or with control characters.
     """
-    text = utf7.decode(name) if name.isascii() else name.decode("utf-8")
+    text = utf7.decode(name) if name.isascii() and not utf8 else name.decode("utf-8")
     if any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in text):
         raise ValueError("control characters")
     return text

@@ -126,6 +126,10 @@ class View:
                 first = min(first, self._recent.pop()[0])
             self._recent.append((first, last))
 
+    def forget_recent(self) -> None:
+        """None is any more: the client goes on without ``\\Recent``."""
+        self._recent.clear()
+
     def is_recent(self, uid: int) -> bool:
         """Whether a UID is ``\\Recent`` for this session."""
         return any(first <= uid <= last for first, last in self._recent)

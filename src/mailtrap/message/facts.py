@@ -11,7 +11,7 @@ from . import fields, imapform
 from .parse import Mail
 from .structure import Part, parse, served, served_size
 
-KINDS: Final = ("size", "structure", "envelope", "body", "bodystructure", "headers", "text", "preview")
+KINDS: Final = ("size", "structure", "envelope", "body", "bodystructure", "headers", "text", "preview", "attached")
 
 
 class Facts:
@@ -27,6 +27,7 @@ class Facts:
         text: everything searchable: the bodies of text parts, those of messages inside included, decoded, HTML as
             its text, in lower case.
         preview: the beginning of the readable text, at most 200 characters (RFC 8970).
+        attached: for each attachment and each inline part its file name, in lower case, and whether it is inline.
     """
 
     __slots__ = KINDS
@@ -39,6 +40,7 @@ class Facts:
     headers: tuple[tuple[str, str], ...] | None
     text: str | None
     preview: str | None
+    attached: tuple[tuple[str, bool], ...] | None
 
     def __init__(self, **known: Any) -> None:
         for kind in KINDS:
@@ -75,6 +77,14 @@ def _preview(mail: Mail) -> str:
     return " ".join(mail.plain[:_PREVIEW_SOURCE].split())[:_PREVIEW]
 
 
+def _attached(mail: Mail) -> tuple[tuple[str, bool], ...]:
+    def name(part: Part) -> str:
+        return (part.filename or "").lower()
+
+    roles = mail.roles
+    return (*((name(part), False) for part in roles.attachments), *((name(part), True) for part in roles.inline))
+
+
 def _readable(mail: Mail, part: Part) -> str:
     text = mail.text_of(part)
     if part.subtype != "html":
@@ -96,6 +106,7 @@ _COMPUTE: Final = {
     "headers": lambda mail: fields.decoded(mail.fields),
     "text": _text,
     "preview": _preview,
+    "attached": _attached,
 }
 
 
@@ -107,6 +118,8 @@ def weight(facts: Facts) -> int:
             octets += getsizeof(value)
     if facts.headers is not None:
         octets += sum(64 + getsizeof(name) + getsizeof(value) for name, value in facts.headers)
+    if facts.attached is not None:
+        octets += sum(120 + getsizeof(name) for name, _ in facts.attached)
     if facts.structure is not None:
         octets += 700 * sum(1 for _ in facts.structure.walk())
     return octets

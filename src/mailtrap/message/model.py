@@ -43,6 +43,9 @@ class Owner(Protocol):
     def _copy_row(self, mailbox: "Mailbox", uid: int) -> "CopyRow | None":
         """A copy as it is now; None when it was expunged. ``NoSuchMailbox`` when its mailbox is gone."""
 
+    def _fits(self, row: "MessageRow", query: str) -> bool:
+        """Whether a query fits a message; ``QueryError`` when it cannot be understood."""
+
 
 class Message:
     """One mail as it was received. Immutable; parsed on first use; nothing here raises on bad mail."""
@@ -313,7 +316,8 @@ class Message:
         """Whether it is what was asked for.
 
         Args:
-            criteria: names of attributes; ``header={name: value}``; ``where=`` a function of the message. Where texts
+            criteria: names of attributes; ``header={name: value}``; ``where=`` a function of the message;
+                ``query=`` a query as ``MailServer.search()`` takes. Where texts
                 are expected, attachments are compared by file name, a mailbox by name, an account by address.
 
         Raises:
@@ -326,6 +330,9 @@ class Message:
         for name, expected in criteria.items():
             if name == "where":
                 if not expected(self):
+                    return False
+            elif name == "query":
+                if not self._owner._fits(self._row, expected):
                     return False
             elif name == "header":
                 if not matches_header(expected, self.headers.get_all):
@@ -483,7 +490,7 @@ MESSAGE_CRITERIA: Final = frozenset((
     "id", "seq", "scope", "origin", "received_at", "size", "raw", "email", "envelope", "mail_from",
     "recipients", "bcc", "session", "transcript", "from_", "to", "cc", "reply_to", "subject", "date",
     "message_id", "headers", "text", "html", "plain", "attachments", "inline", "links", "codes", "defects",
-    "copies", "header", "where",
+    "copies", "header", "where", "query",
 ))  # fmt: skip
 COPY_CRITERIA: Final = MESSAGE_CRITERIA | {"message", "mailbox", "account", "uid", "flags", "modseq", "internal_date"}
 _NAMED: Final = frozenset(("attachments", "inline", "mailbox", "account"))

@@ -93,7 +93,9 @@ class Hub:
         others = [
             other
             for other in self.drivers
-            if other is not driver and other.begun and other.machine.record.scope == scope
+            if other is not driver
+            and other.begun
+            and other.machine.record.scope == scope
             and not other.machine.turned_away
         ]
         if total and len(others) >= total:

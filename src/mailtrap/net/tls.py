@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import ssl
 
 _NAME = "_mailtrap_server_name"
+_END_POINT = "_mailtrap_end_point"
 HANDSHAKE_RECORD = 0x16  # RFC 8446, 5.1: what a connection with TLS begins with
 
 
@@ -113,11 +114,50 @@ class TLSLayer:
             cipher=cipher[0] if cipher else "",
             server_name=getattr(self._object, _NAME, None),
             client_certificate=self._object.getpeercert(binary_form=True),
+            client_names=_names(self._object.getpeercert()),
+            bindings=self._bindings(),
         )
+
+    def _bindings(self) -> dict[str, bytes]:
+        """The channel bindings that Python gives; of ``tls-exporter`` (RFC 9266) it knows nothing."""
+        found: dict[str, bytes] = {}
+        if (end_point := getattr(self._object.context, _END_POINT, None)) is not None:
+            found["tls-server-end-point"] = end_point
+        # RFC 9266, 3: with TLS 1.3 there is no such thing.
+        if self._object.version() == "TLSv1.2" and (unique := self._object.get_channel_binding()) is not None:
+            found["tls-unique"] = unique
+        return found
 
     def _fail(self, error: Exception) -> None:
         reason = getattr(error, "reason", None) or str(error) or type(error).__name__
         self.failed = f"TLS failed: {reason}"
+
+
+def set_end_point(context: "ssl.SSLContext", certificate: bytes) -> None:
+    """Note the channel binding ``tls-server-end-point`` (RFC 5929, 4.1) of a context's own certificate, DER.
+
+    It is the certificate's hash, by the hash of its signature, but SHA-256 for MD5 and SHA-1; a signature without a
+    hash has none.
+    """
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.x509 import load_der_x509_certificate
+
+    parsed = load_der_x509_certificate(certificate)
+    kind = parsed.signature_hash_algorithm
+    if kind is not None:
+        weak = isinstance(kind, hashes.MD5 | hashes.SHA1)
+        setattr(context, _END_POINT, parsed.fingerprint(hashes.SHA256() if weak else kind))
+
+
+def _names(certificate: Any) -> tuple[str, ...]:
+    """Whom a verified certificate is for: its mail addresses, then its common name."""
+    if not certificate:
+        return ()
+    found = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "email"]
+    subject = [pair for part in certificate.get("subject", ()) for pair in part]
+    for wanted in ("emailAddress", "commonName"):
+        found += [value for kind, value in subject if kind == wanted]
+    return tuple(dict.fromkeys(name for name in found if name and name.isprintable()))
 
 
 def note_server_names(context: "ssl.SSLContext") -> None:

@@ -87,7 +87,7 @@ def auth(session: "POP3Session", argument: bytes) -> AnswerSteps:
         return error("That mechanism is not offered")
     steps = sasl.authenticate(
         session.services, session.record, session.scope, mechanism, words[1] if len(words) > 1 else None,
-        prompt=b"+ ", read_line=session.line,
+        prompt=b"+ ", read_line=session.line, offered=offered,
     )  # fmt: skip
     return (yield from _log_in(session, "AUTH", "", steps))
 

@@ -106,7 +106,7 @@ class POP3Session(Machine):
         """The next line of input, without its end; ``LineTooLong`` or ``InputEnded``."""
         return read_line(self, limits.POP3_LINE, limits.POP3_LINE_END)
 
-    def _one_command(self) -> Generator[Step, Any, bool]:
+    def _one_command(self) -> Generator[Step, Any, bool]:  # noqa: C901  one path, for speed
         """Read one command and answer it; whether the session goes on."""
         self._lines += 1
         buffer = self.buffer
@@ -143,7 +143,10 @@ class POP3Session(Machine):
             if self._rules.active:
                 answer = yield from self._ruled(command, verb, argument)
             else:
-                answer = yield from self._carry_out(command, argument)
+                outcome = self._begin(command, argument)
+                answer = outcome if isinstance(outcome, Answer) else (yield from outcome)
+        except NoSuchMessage as failure:
+            answer = error(str(failure))
         except (Disconnected, InputEnded):
             raise
         except StoreError as failure:
@@ -152,7 +155,17 @@ class POP3Session(Machine):
         except Exception as failure:  # noqa: BLE001  a bug, or one that a rule plays: reported, and the session goes on
             self.services.report(failure, self.scope)
             answer = error("Something went wrong in the server", "SYS/TEMP")
-        return (yield from self._say(answer, verb))
+        status, body, then = answer
+        if body is None:
+            yield self._line(status)
+        elif isinstance(body, bytes):
+            yield self._line(status) + body
+        else:
+            yield self._line(status)
+            yield from body
+        if then is not Then.GO_ON or self._rules.active:
+            return (yield from self._after(answer, verb))
+        return True
 
     def _ruled(self, command: Command | None, verb: str, argument: bytes) -> AnswerSteps:
         """Carry out a command, unless a rule answers instead."""
@@ -175,6 +188,15 @@ class POP3Session(Machine):
         }
 
     def _carry_out(self, command: Command | None, argument: bytes) -> AnswerSteps:
+        """Carry out a command, to its answer."""
+        try:
+            outcome = self._begin(command, argument)
+            return outcome if isinstance(outcome, Answer) else (yield from outcome)
+        except NoSuchMessage as failure:
+            return error(str(failure))
+
+    def _begin(self, command: Command | None, argument: bytes) -> Answer | AnswerSteps:
+        """Carry out a command, or begin to."""
         if command is None:
             self._unknown += 1
             if 0 < self.scope.live.max_bad_commands <= self._unknown:
@@ -183,22 +205,10 @@ class POP3Session(Machine):
         self._unknown = 0
         if command.state is not None and command.state is not self.state:
             return error("Not " + ("before" if self.maildrop is None else "after") + " the login")
-        try:
-            answer = command.run(self, argument)
-            return answer if isinstance(answer, Answer) else (yield from answer)
-        except NoSuchMessage as failure:
-            return error(str(failure))
+        return command.run(self, argument)
 
-    def _say(self, answer: Answer, verb: str) -> Generator[Step, Any, bool]:
-        """Write an answer and do what comes after it; whether the session goes on."""
-        body = answer.body
-        if body is None:
-            yield self._line(answer.status)
-        elif isinstance(body, bytes):
-            yield self._line(answer.status) + body
-        else:
-            yield self._line(answer.status)
-            yield from body
+    def _after(self, answer: Answer, verb: str) -> Generator[Step, Any, bool]:
+        """Do what comes after an answer that was given; whether the session goes on."""
         if answer.then is Then.TLS and _positive(answer):
             self.record.tls = yield StartTLS()  # which drops what came with the command in clear
             self.tls = True
@@ -219,7 +229,9 @@ class POP3Session(Machine):
 
     def mechanisms(self) -> Generator[Step, Any, tuple[str, ...]]:
         """The SASL mechanisms offered now."""
-        return sasl.offered(self.services, self.scope, tls=self.tls, changes=self.scope.live.pop3_capabilities)
+        return sasl.offered(
+            self.services, self.record, self.scope, tls=self.tls, changes=self.scope.live.pop3_capabilities
+        )
 
     def refuse(self, stage: str, answer: Answer, user: str = "") -> None:
         """Record that a login or the connection was turned away."""

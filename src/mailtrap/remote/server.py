@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -15,6 +15,7 @@ from ..parts import LISTENERS
 from ..scopes import SCOPE_TLD, Scope
 from ..server import MailServer, _ScopeSource
 from ..store.base import Key
+from ..store.query import parse
 from ..waiting import Mark, Waits
 from ..web import API
 from . import forms
@@ -204,6 +205,20 @@ class RemoteServer(MailServer):
         """Exceptions inside the server while it worked for this scope, each as a ``ServerError`` that describes it."""
         found = self._client.json("GET", "/errors", self._query)
         return [ServerError(f"{error['type']}: {error['message']}") for error in found]
+
+    def search(
+        self, query: str, *, limit: int | None = None, before: int | None = None, after: int = 0,
+        all_scopes: bool = False, newest_first: bool = True, zone: tzinfo = UTC,
+    ) -> Sequence[Message]:  # fmt: skip
+        """Messages of every origin that a query fits, in the order of ``seq``; the server searches."""
+        parse(query, zone)  # so that the error is the same as of a server in the process
+        if zone is not UTC:
+            raise NotOverHTTP("times in a query of a connected client are UTC where they name no zone")
+        rows = self._parts.store.messages(  # type: ignore[call-arg]  # a RemoteStore
+            None if all_scopes else self._scope.name, after=after, before=before, limit=limit,
+            newest_first=newest_first, query=query,
+        )  # fmt: skip
+        return [self._message(row) for row in rows]
 
     def mark(self) -> Mark:
         """This moment in the order of commits, for ``since=``."""

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, Final
 
 from ..errors import NoSuchAccount, ServerRestarted, StoreError
+from ..message.facts import Facts, compute
 from ..store.base import (
     INBOX,
     AccountRow,
@@ -62,9 +63,9 @@ class RemoteStore:
 
     def messages(
         self, scope: str | None = None, *, after: int = 0, before: int | None = None, limit: int | None = None,
-        newest_first: bool = False,
+        newest_first: bool = False, query: str = "",
     ) -> Sequence[MessageRow]:  # fmt: skip
-        """Messages with ``after < seq < before``.
+        """Messages with ``after < seq < before`` that a query fits.
 
         Raises:
             ServerRestarted: the store began anew since it was last asked; the next question is answered.
@@ -74,7 +75,7 @@ class RemoteStore:
             number = PAGE if limit is None else min(PAGE, limit - len(found))
             page = self._page(
                 scope="*" if scope is None else scope, after=after, before=before, limit=number,
-                order="newest" if newest_first else "oldest",
+                order="newest" if newest_first else "oldest", query=query,
             )  # fmt: skip
             found += [self._row(described) for described in page]
             if len(page) < number:
@@ -142,6 +143,18 @@ class RemoteStore:
         raw = self._client.raw("GET", f"/messages/{id_}/raw")
         self._keep(seq, raw)
         return raw
+
+    def facts(self, seqs: Sequence[int], kinds: Collection[str]) -> Sequence[Facts | None]:
+        """What is computed from the bytes of each message, here; None for a message that is gone."""
+        return [self._facts(seq, kinds) for seq in seqs]
+
+    def _facts(self, seq: int, kinds: Collection[str]) -> Facts | None:
+        facts = Facts()
+        try:
+            compute(facts, self.raw(seq), kinds)
+        except StoreError:
+            return None
+        return facts
 
     def remove(self, seqs: Collection[int]) -> int:
         """Take messages and their copies away; how many there were."""

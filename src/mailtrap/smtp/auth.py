@@ -28,7 +28,8 @@ def auth(session: "SMTPSession", argument: str) -> CommandSteps:
     if not sasl.allowed(session.live, session.secure):
         return replies.AUTH_NEEDS_TLS
     mechanism = words[0].upper()
-    if mechanism not in (yield from mechanisms(session)):
+    offered = yield from mechanisms(session)
+    if mechanism not in offered:
         return replies.NO_SUCH_MECHANISM
     initial = words[1] if len(words) > 1 else None
     policy = session.policy
@@ -38,6 +39,7 @@ def auth(session: "SMTPSession", argument: str) -> CommandSteps:
         who = yield from sasl.authenticate(
             session.services, session.record, session.scope, mechanism, None if initial is None else initial.encode(),
             prompt=b"334 ", read_line=lambda: read_line(session, limits.SMTP_LINE, limits.SMTP_LINE_END),
+            offered=offered,
         )  # fmt: skip
     except sasl.SASLError as error:
         return error.reply

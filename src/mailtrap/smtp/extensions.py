@@ -280,7 +280,10 @@ TABLE: Final = (
     Extension("REQUIRETLS", "RFC 8689", line=_requiretls_line, mail={"REQUIRETLS": requiretls}),
     Extension("DELIVERBY", "RFC 2852", default=False, mail={"BY": by}),
     Extension(
-        "FUTURERELEASE", "RFC 4865", default=False, line=_futurerelease_line,
+        "FUTURERELEASE",
+        "RFC 4865",
+        default=False,
+        line=_futurerelease_line,
         mail={"HOLDFOR": holdfor, "HOLDUNTIL": holduntil},
     ),
     Extension("MT-PRIORITY", "RFC 6710", default=False, mail={"MT-PRIORITY": mt_priority}),

@@ -92,7 +92,11 @@ def mechanisms(session: "SMTPSession") -> Generator[Step, Any, tuple[str, ...]]:
     if policy is not None and "AUTH" in policy.hooks:
         return tuple(policy.mechanisms) if sasl.allowed(session.live, session.secure) else ()
     live = session.live
-    return (yield from sasl.offered(session.services, session.scope, tls=session.secure, changes=live.smtp_extensions))
+    return (
+        yield from sasl.offered(
+            session.services, session.record, session.scope, tls=session.secure, changes=live.smtp_extensions
+        )
+    )
 
 
 def starttls(session: "SMTPSession", argument: str) -> CommandSteps:

@@ -87,7 +87,11 @@ COMMANDS: Final = {
         Command("EXPN", various.expn, "EXPN address", keyword="EXPN"),
         Command("HELP", various.help_, "HELP [command]"),
         Command(
-            "XCLIENT", xclient.xclient, "XCLIENT attribute=value ...", turns_away=True, before_tls=True,
+            "XCLIENT",
+            xclient.xclient,
+            "XCLIENT attribute=value ...",
+            turns_away=True,
+            before_tls=True,
             keyword="XCLIENT",
         ),
         Command("QUIT", various.quit_, "QUIT", before_tls=True),

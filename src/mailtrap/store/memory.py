@@ -9,6 +9,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 from threading import Lock
+from typing import Final
 
 from .. import clock
 from ..errors import NoSuchMailbox, NotAllowed, OverQuota, StoreError
@@ -42,6 +43,8 @@ from .cache import FactsCache
 from .flags import canonical as canonical_flags
 from .memory_directory import Account, Directory
 from .memory_mailbox import Mailbox, selectable
+
+_SETTLED: Final = (tuple, list, range, set, frozenset)
 
 _Place = Mailbox | tuple[Mailbox, ...] | None
 
@@ -583,7 +586,7 @@ class MemoryStore(Store):
 
 def _settled(uids: Iterable[int] | None) -> Iterable[int] | None:
     """UIDs that can be asked for under the lock: a generator of the caller's must not run there."""
-    return uids if uids is None or isinstance(uids, range | set | frozenset | list | tuple) else list(uids)
+    return uids if uids is None or isinstance(uids, _SETTLED) else list(uids)
 
 
 def _also(place: _Place, mailbox: Mailbox) -> _Place:

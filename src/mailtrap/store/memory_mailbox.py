@@ -86,13 +86,13 @@ class Mailbox:
         mine = self._uids
         if uids is None:
             return range(len(mine))
+        if isinstance(uids, tuple) and len(uids) == 1:
+            position = bisect_left(mine, uids[0])
+            return (position,) if position < len(mine) and mine[position] == uids[0] else ()
         if isinstance(uids, range) and uids.step == 1:
             return range(bisect_left(mine, uids.start), bisect_left(mine, uids.stop))
         if not mine:
             return ()
-        if isinstance(uids, tuple) and len(uids) == 1:
-            position = bisect_left(mine, uids[0])
-            return (position,) if position < len(mine) and mine[position] == uids[0] else ()
         wanted = uids if isinstance(uids, set | frozenset) else set(uids)
         first, count = mine[0], len(mine)
         if mine[-1] - first == count - 1:  # no gaps

@@ -3,7 +3,7 @@
 In a query ``subject=Welcome`` means equal, ``subject_matches=Wel.*`` searches for a regular expression, a name given
 twice means both, in any order. ``header=X-Run: 7`` and ``header_matches=X-Run: [0-9]`` compare a header. In JSON a text
 means equal, ``{"matches": "Wel.*"}`` searches, a list means these in any order, and ``header`` is an object of names,
-where null expects that there is none.
+where null expects that there is none. In both, ``query`` is one in the language of ``store.query``.
 """
 
 import re
@@ -19,10 +19,10 @@ NAMES: Final = (
 )  # fmt: skip
 ALIASES: Final = {"from": "from_"}
 MATCHES: Final = "_matches"
-QUERY: Final = frozenset(
-    name + suffix for name in (*NAMES, *ALIASES, "header") for suffix in ("", MATCHES)
-)  # every name of a criterion in a query
-JSON: Final = frozenset((*NAMES, *ALIASES, "header"))
+QUERY: Final = frozenset(name + suffix for name in (*NAMES, *ALIASES, "header") for suffix in ("", MATCHES)) | {
+    "query"
+}  # every name of a criterion in a query
+JSON: Final = frozenset((*NAMES, *ALIASES, "header", "query"))
 
 
 def from_query(query: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -34,6 +34,9 @@ def from_query(query: Mapping[str, list[str]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for parameter, values in query.items():
         if parameter not in QUERY:
+            continue
+        if parameter == "query":
+            found["query"] = _one_query(values)
             continue
         name, searches = parameter.removesuffix(MATCHES), parameter.endswith(MATCHES)
         if name == "header":
@@ -66,7 +69,9 @@ def from_json(asked: Mapping[str, Any]) -> dict[str, Any]:
         name = ALIASES.get(parameter, parameter)
         if name in found:
             raise BadParameter(parameter, f"{name} is asked for twice")
-        if name == "header":
+        if name == "query":
+            found[name] = questions.text(name, value)
+        elif name == "header":
             if not isinstance(value, dict):
                 raise BadParameter(parameter, "header is an object of names and values")
             found[name] = {
@@ -76,6 +81,12 @@ def from_json(asked: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[name] = _value(parameter, value)
     return found
+
+
+def _one_query(values: list[str]) -> str:
+    if len(values) != 1:
+        raise BadParameter("query", "query is given once: all its terms must fit")
+    return values[0]
 
 
 def _value(parameter: str, value: Any) -> Any:

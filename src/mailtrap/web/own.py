@@ -168,7 +168,7 @@ class OwnAPI:
 
     def messages(self) -> Response:
         """A page of messages of every origin, by ``seq``; the whole life of the store is told beside."""
-        questions.known(request.args, ("scope", "after", "before", "limit", "order", "as", "life"))
+        questions.known(request.args, ("scope", "after", "before", "limit", "order", "as", "life", "query"))
         selection = self._site.select()
         mark = selection.view.mark()
         if (life := request.args.get("life", mark.life)) != mark.life:
@@ -180,12 +180,14 @@ class OwnAPI:
         if form not in _FORMS:
             raise BadParameter("as", f"as is {' or '.join(_FORMS)}, not {form!r}")
         before = request.args.get("before")
-        found = selection.page(
-            after=questions.integer("after", 0),
-            before=None if before is None else questions.integer("before", 0),
-            limit=questions.integer("limit", PAGE, most=LARGEST_PAGE),
-            newest_first=order == "newest",
-        )
+        query = request.args.get("query", "")
+        page: dict[str, Any] = {
+            "after": questions.integer("after", 0),
+            "before": None if before is None else questions.integer("before", 0),
+            "limit": questions.integer("limit", PAGE, most=LARGEST_PAGE),
+            "newest_first": order == "newest",
+        }
+        found = selection.search(query, **page) if query.strip() else selection.page(**page)
         described = []
         for message in found:
             try:

@@ -15,6 +15,7 @@ from ..errors import (
     NoSuchMailbox,
     NotAllowed,
     OverQuota,
+    QueryError,
     ServerRestarted,
     StoreError,
 )
@@ -27,7 +28,7 @@ log = logging.getLogger("mailtrap.http")
 # The first that fits counts: the more special ones stand before StoreError.
 STATUS: Final[tuple[tuple[type[MailtrapError], int], ...]] = (
     (Posted, 400), (NoSuchAccount, 404), (NoSuchMailbox, 404), (MailboxExists, 409), (NotAllowed, 403),
-    (OverQuota, 507), (ServerRestarted, 409), (ConfigError, 400), (StoreError, 503),
+    (OverQuota, 507), (ServerRestarted, 409), (ConfigError, 400), (QueryError, 400), (StoreError, 503),
 )  # fmt: skip
 
 

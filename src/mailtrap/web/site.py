@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Final
 
 from flask import request
@@ -29,6 +30,16 @@ class Selection:
         return self.view.page(
             limit=limit, before=before, after=after, newest_first=newest_first, all_scopes=self.all_scopes
         )
+
+    def search(
+        self, query: str, *, limit: int | None = None, before: int | None = None, after: int = 0,
+        newest_first: bool = True, zone: tzinfo = UTC,
+    ) -> Sequence[Message]:  # fmt: skip
+        """Messages of every origin that a query fits; see ``MailServer.search``."""
+        return self.view.search(
+            query, limit=limit, before=before, after=after, newest_first=newest_first, zone=zone,
+            all_scopes=self.all_scopes,
+        )  # fmt: skip
 
     def submitted(self) -> list[Message]:
         """All that was submitted, newest first: what programs that look for mail mean."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from ..errors import MailtrapError, StoreError
+from ..errors import MailtrapError, QueryError, ServerRestarted, StoreError
 from ..mailboxes import Mailbox
 from ..message.model import Message
 from . import describe, files, html, questions
@@ -64,13 +64,22 @@ class Viewer:
         """The messages, newest first, of every origin."""
         selection = self._site.select(EVERY_SCOPE)
         before = questions.integer("before", 0) or None
-        found = selection.page(limit=PAGE + 1, before=before)
+        query = request.args.get("query", "").strip()
+        complaint = ""
+        try:
+            found = (
+                selection.search(query, limit=PAGE + 1, before=before)
+                if query
+                else selection.page(limit=PAGE + 1, before=before)
+            )
+        except (QueryError, ServerRestarted) as error:
+            found, complaint = [], str(error)
         rows = self._rows(found[:PAGE])
         counts = [view.record().status for view in selection.views()]
         return page(
             "mail.html", rows=rows, newest=before is None, older=found[PAGE - 1].seq if len(found) > PAGE else None,
             total=sum(count.messages for count in counts), unread=sum(count.unseen for count in counts),
-            endpoints=self._endpoints(),
+            endpoints=self._endpoints(), query=query, complaint=complaint,
         )  # fmt: skip
 
     def _rows(self, messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -13,7 +13,9 @@ from .requests import (
     Challenge,
     CheckPassword,
     CheckToken,
+    CheckUser,
     Mechanism,
+    NeedNames,
     NeedPassword,
     same_identity,
 )
@@ -89,6 +91,21 @@ def anonymous(initial: bytes | None, _hostname: str) -> Mechanism:
     return (yield from _checked("anonymous", text_of(trace)))
 
 
+def external(initial: bytes | None, _hostname: str) -> Mechanism:
+    """EXTERNAL (RFC 4422, appendix A): the user is in the client's certificate, and may be said as well.
+
+    Without an identity in the response it is the certificate's first name.
+    """
+    said = name_of((yield Challenge(b"")) if initial is None else initial)
+    names: tuple[str, ...] = yield NeedNames()
+    if not names:
+        raise AuthenticationFailed(said, "There is no verified certificate with a name")
+    user = said or names[0]
+    if user.casefold() not in {name.casefold() for name in names} or not (yield CheckUser(user)):
+        raise AuthenticationFailed(user, "The certificate is not for this user")
+    return user
+
+
 def _checked(user: str, password: str) -> Mechanism:
     if not (yield CheckPassword(user, password)):
         raise AuthenticationFailed(user)
@@ -114,17 +131,20 @@ def _fields(octets: bytes) -> Mapping[bytes, bytes]:
     return {key.lower(): value for key, _, value in pairs}
 
 
-def _scram(digest: Hash) -> Maker:
-    return lambda initial, _hostname: scram(digest, initial)
+def _scram(digest: Hash, *, plus: bool = False) -> Maker:
+    return lambda initial, _hostname: scram(digest, initial, plus=plus)
 
 
 MECHANISMS: Final[Mapping[str, Maker]] = {
     "SCRAM-SHA-256": _scram("sha256"),
     "SCRAM-SHA-1": _scram("sha1"),
+    "SCRAM-SHA-256-PLUS": _scram("sha256", plus=True),
+    "SCRAM-SHA-1-PLUS": _scram("sha1", plus=True),
     "CRAM-MD5": cram_md5,
     "PLAIN": plain,
     "LOGIN": login,
     "XOAUTH2": xoauth2,
     "OAUTHBEARER": oauthbearer,
     "ANONYMOUS": anonymous,
+    "EXTERNAL": external,
 }

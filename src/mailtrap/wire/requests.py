@@ -7,6 +7,10 @@ their answers, and returns the user whose credentials were right:
     NeedPassword(user)          answered with the password, or None where none is known
     CheckPassword(user, text)   answered with whether this user may come in with this password
     CheckToken(user, text)      the same for an OAuth token
+    CheckUser(user)             the same for somebody whose identity is proven
+    NeedNames()                 answered with whom the client's verified certificate is for; may be none
+    NeedBinding(kind)           answered with the data of this channel binding (RFC 5929); None: there is none
+    IsOffered(mechanism)        answered with whether the client could have chosen this mechanism
 """
 
 from collections.abc import Generator
@@ -85,7 +89,38 @@ class CheckToken:
     token: str
 
 
-Request = Challenge | NeedPassword | CheckPassword | CheckToken
+@final
+@dataclass(frozen=True, slots=True)
+class CheckUser:
+    """Say whether this user, who is who he says, may come in."""
+
+    user: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class NeedNames:
+    """Give the names in the client's verified certificate."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class NeedBinding:
+    """Give the data of a channel binding of this connection."""
+
+    kind: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class IsOffered:
+    """Say whether a mechanism is offered now."""
+
+    mechanism: str
+
+
+AboutUser = NeedPassword | CheckPassword | CheckToken | CheckUser
+Request = Challenge | AboutUser | NeedNames | NeedBinding | IsOffered
 Mechanism = Generator[Request, Any, str]
 
 

@@ -22,7 +22,7 @@ gets into the record.
 from base64 import b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StoreError
@@ -31,12 +31,17 @@ from .lines import LineTooLong
 from .mechanisms import MECHANISMS
 from .reply import Reply
 from .requests import (
+    AboutUser,
     AuthenticationFailed,
     BadResponse,
     Challenge,
     CheckPassword,
     CheckToken,
+    CheckUser,
+    IsOffered,
     Mechanism,
+    NeedBinding,
+    NeedNames,
     NeedPassword,
     SASLError,
 )
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
     from ..delivery.accounts import Login
     from ..delivery.services import Services
     from ..scopes import Scope
-    from ..transcript import Session
+    from ..transcript import TLS, Session
 
 __all__ = [
     "AuthenticationFailed", "BadResponse", "LoginRefused", "SASLError", "Unavailable", "allowed", "authenticate",
@@ -84,14 +89,17 @@ def allowed(live: "Live", tls: bool) -> bool:
 
 
 def offered(
-    services: "Services", scope: "Scope", *, tls: bool, changes: frozenset[str] = frozenset()
+    services: "Services", record: "Session", scope: "Scope", *, tls: bool, changes: frozenset[str] = frozenset()
 ) -> Generator[Step, Any, tuple[str, ...]]:
     """The mechanisms that are offered now, best first; empty where a login is not allowed before TLS.
 
     Nothing is kept: accounts may come and go, so it is asked at each EHLO, CAPA or CAPABILITY, and at each AUTH.
+    EXTERNAL is offered where the client has a verified certificate with a name. SCRAM with -PLUS is offered only where
+    it was added: clients that see it over TLS 1.3 bind to ``tls-exporter`` (RFC 9266), which Python cannot give.
 
     Args:
         services: of the server.
+        record: of the session.
         scope: current at this moment.
         tls: whether the connection has TLS.
         changes: the protocol's setting; ``-AUTH=LOGIN`` takes a mechanism away, ``+AUTH=ANONYMOUS`` adds one.
@@ -101,13 +109,22 @@ def offered(
     names = list(_ALWAYS)
     if (yield from knows_passwords(services, scope)):
         names[:0] = _KNOWING
+    if _possible("EXTERNAL", record.tls):
+        names.append("EXTERNAL")
     for change in sorted(changes):
         sign, _, name = change.upper().partition("AUTH=")
         if sign == "-" and name in names:
             names.remove(name)
-        elif sign == "+" and name in MECHANISMS and name not in names:
+        elif sign == "+" and name in MECHANISMS and name not in names and _possible(name, record.tls):
             names.append(name)
     return tuple(names)
+
+
+def _possible(mechanism: str, tls: "TLS | None") -> bool:
+    """Whether the connection has what the mechanism builds on."""
+    if mechanism == "EXTERNAL":
+        return tls is not None and bool(tls.client_names)
+    return not mechanism.endswith("-PLUS") or (tls is not None and bool(tls.bindings))
 
 
 def knows_passwords(services: "Services", scope: "Scope") -> Generator[Step, Any, bool]:
@@ -121,7 +138,7 @@ def knows_passwords(services: "Services", scope: "Scope") -> Generator[Step, Any
 
 def authenticate(
     services: "Services", record: "Session", scope: "Scope", mechanism: str, initial: bytes | None, *,
-    prompt: bytes, read_line: ReadLine,
+    prompt: bytes, read_line: ReadLine, offered: Collection[str] = (),
 ) -> LoginSteps:  # fmt: skip
     """Carry out AUTH or AUTHENTICATE. On success ``record.user`` and ``record.mechanism`` are set.
 
@@ -134,6 +151,7 @@ def authenticate(
             RFC 5034, 4; RFC 4959, 3); None where there was none.
         prompt: what a challenge begins with: ``b"334 "``, ``b"+ "``.
         read_line: reads one line without its end; its exceptions come out, but ``LineTooLong`` is a ``BadResponse``.
+        offered: the mechanisms that the client could choose from.
 
     Raises:
         BadResponse, AuthenticationFailed, LoginRefused, Unavailable: see the module.
@@ -151,6 +169,12 @@ def authenticate(
             record.reply(line)
             yield line
             answer = _decode((yield from _response(record, read_line)))
+        elif isinstance(request, NeedNames):
+            answer = () if record.tls is None else record.tls.client_names
+        elif isinstance(request, NeedBinding):
+            answer = None if record.tls is None else record.tls.bindings.get(request.kind)
+        elif isinstance(request, IsOffered):
+            answer = request.mechanism in offered
         else:
             answer = yield from _asked(services, scope, request)
 
@@ -194,9 +218,7 @@ def log_in(services: "Services", record: "Session", scope: "Scope", user: str, m
     return who
 
 
-def _asked(
-    services: "Services", scope: "Scope", request: NeedPassword | CheckPassword | CheckToken
-) -> Generator[Step, Any, Any]:
+def _asked(services: "Services", scope: "Scope", request: AboutUser) -> Generator[Step, Any, Any]:
     directory = services.directory
     match request:
         case NeedPassword(user):
@@ -205,6 +227,8 @@ def _asked(
             call = Call(directory.check, user, password, scope)
         case CheckToken(user, token):
             call = Call(directory.check_token, user, token, scope)
+        case CheckUser(user):
+            call = Call(directory.admits, user, scope)
     return (yield from _called(services, scope, call))
 
 

@@ -1,51 +1,64 @@
 """SCRAM-SHA-1 and SCRAM-SHA-256, the server's side (RFC 5802, RFC 7677), and SASLprep (RFC 4013).
 
-The server knows the passwords in clear, so the keys are derived at each login. Without channel binding: ``-PLUS`` is
-not offered, and ``y`` (the client could, and thinks the server cannot) is right.
+The server knows the passwords in clear, so the keys are derived at each login.
 """
 
 import hashlib
 import hmac
 import os
+import re
 from base64 import b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from typing import Final, Literal
+from collections.abc import Generator
+from typing import Any, Final, Literal
 
 from .requests import (
     AuthenticationFailed,
     BadResponse,
     Challenge,
     CheckPassword,
+    IsOffered,
     Mechanism,
+    NeedBinding,
     NeedPassword,
+    Request,
     same_identity,
 )
 from .requests import name as name_of
 
 Hash = Literal["sha1", "sha256"]
 ITERATIONS: Final = 4096  # RFC 7677, 4: at least
+_BINDING: Final = re.compile(rb"p=[A-Za-z0-9.-]+")  # RFC 5802, 7: gs2-cbind-flag
 _SALT_KEY: Final = os.urandom(32)
 
 
-def scram(digest: Hash, initial: bytes | None, *, nonce: bytes | None = None, salt: bytes | None = None) -> Mechanism:
+def scram(
+    digest: Hash, initial: bytes | None, *, plus: bool = False, nonce: bytes | None = None, salt: bytes | None = None
+) -> Mechanism:  # fmt: skip
     """The exchange of RFC 5802, 5.
 
     Args:
         digest: the hash.
         initial: the client-first-message; None where it is still to come.
+        plus: with channel binding (RFC 5802, 6).
         nonce: the server's part, printable and without a comma; a fresh one where not given.
         salt: made from the user's name where not given: the same each time, for an unknown user too.
     """
     first = (yield Challenge(b"")) if initial is None else initial
-    header, bare, user, client_nonce = _client_first(first)
+    header, bare, user, client_nonce = _client_first(first, plus)
+    expected = header + (yield from _binding(digest, header, user))
     nonce = client_nonce + (nonce or b64encode(os.urandom(18)))
     salt = salt or hmac.digest(_SALT_KEY, user.encode(), "sha256")[:16]
     server_first = b"r=%b,s=%b,i=%d" % (nonce, b64encode(salt), ITERATIONS)
 
     known: str | None = yield NeedPassword(user)
     final = yield Challenge(server_first)
-    without_proof, proof = _client_final(final, header, nonce)
+    without_proof, proof, bound = _client_final(final, nonce)
+    if bound != expected:
+        if plus:  # somebody stands in the middle
+            raise AuthenticationFailed(user, "The channel binding is not the one of this connection")
+        raise BadResponse("The channel binding is not the one of the first message")
 
     # a user whose password is not known goes the same way, with one that nobody can know
     password = os.urandom(16).hex() if known is None else known
@@ -67,14 +80,30 @@ def scram(digest: Hash, initial: bytes | None, *, nonce: bytes | None = None, sa
     return user
 
 
-def _client_first(message: bytes) -> tuple[bytes, bytes, str, bytes]:
+def _binding(digest: Hash, header: bytes, user: str) -> Generator[Request, Any, bytes]:
+    """What stands behind the GS2 header where the client sends it again: the data of the channel binding."""
+    flag = header.partition(b",")[0]
+    if flag[:2] == b"p=":
+        data: bytes | None = yield NeedBinding(flag[2:].decode())
+        if data is None:
+            raise BadResponse("This channel binding is not supported")
+        return data
+    # The client could, and thinks that the server cannot: somebody in the middle has hidden it (RFC 5802, 6).
+    if flag == b"y" and (yield IsOffered(f"SCRAM-SHA-{'256' if digest == 'sha256' else '1'}-PLUS")):
+        raise AuthenticationFailed(user, "Channel binding is offered, and the client was told otherwise")
+    return b""
+
+
+def _client_first(message: bytes, plus: bool) -> tuple[bytes, bytes, str, bytes]:
     """The GS2 header, the message without it, the user and the client's nonce."""
     flag, comma, rest = message.partition(b",")
     authzid, second, bare = rest.partition(b",")
     if not (comma and second) or (authzid and authzid[:2] != b"a="):
         raise BadResponse("SCRAM begins with a GS2 header")
-    if flag not in (b"n", b"y"):
-        raise BadResponse("Channel binding is not supported")
+    if plus and _BINDING.fullmatch(flag) is None:
+        raise BadResponse("A mechanism with -PLUS needs channel binding")
+    if not plus and flag not in (b"n", b"y"):
+        raise BadResponse("A mechanism without -PLUS has no channel binding")
     fields = bare.split(b",")
     if len(fields) < 2 or fields[0][:2] != b"n=" or fields[1][:2] != b"r=":
         raise BadResponse("SCRAM begins with the user name and a nonce")  # and not with m=
@@ -87,17 +116,15 @@ def _client_first(message: bytes) -> tuple[bytes, bytes, str, bytes]:
     return message[: len(message) - len(bare)], bare, user, nonce
 
 
-def _client_final(message: bytes, header: bytes, nonce: bytes) -> tuple[bytes, bytes]:
-    """The message without its proof, and the proof."""
+def _client_final(message: bytes, nonce: bytes) -> tuple[bytes, bytes, bytes]:
+    """The message without its proof, the proof, and the GS2 header with what it is bound to."""
     without_proof, found, proof = message.rpartition(b",p=")
     fields = without_proof.split(b",")
     if not found or len(fields) < 2 or fields[0][:2] != b"c=" or fields[1][:2] != b"r=":
         raise BadResponse("SCRAM ends with channel binding, nonce and proof")
-    if _base64(fields[0][2:]) != header:
-        raise BadResponse("The channel binding is not the one of the first message")
     if fields[1][2:] != nonce:
         raise BadResponse("The nonce is not the one of the first message")
-    return without_proof, _base64(proof)
+    return without_proof, _base64(proof), _base64(fields[0][2:])
 
 
 def saslname(octets: bytes) -> str:

@@ -36,6 +36,8 @@ PROOFS: dict[str, Callable[[Client], bool]] = {
     "QRESYNC": lambda c: b"* VANISHED 1\r\n" in c.ok("ENABLE QRESYNC") + c.ok("UID MOVE 1 INBOX"),
     "BINARY": lambda c: b"BINARY.SIZE[1] %d" % len(MAIL.partition(b"\r\n\r\n")[2]) in c.ok("FETCH 1 BINARY.SIZE[1]"),
     "APPENDLIMIT=52428800": lambda c: b"(APPENDLIMIT 52428800)" in c.ok("STATUS INBOX (APPENDLIMIT)"),
+    "IMAP4rev2": lambda c: c.ok("ENABLE IMAP4rev2") == b"* ENABLED IMAP4rev2\r\n" and b"ESEARCH" in c.ok("SEARCH 1"),
+    "UTF8=ACCEPT": lambda c: b"ACCEPT" in c.ok("ENABLE UTF8=ACCEPT") and bool(c.ok("CREATE &")),
     "OBJECTID": lambda c: b"* 1 FETCH (EMAILID (M" in c.ok("FETCH 1 EMAILID"),
     "SAVEDATE": lambda c: c.ok("SEARCH SAVEDSINCE 1-Jan-2000") == b"* SEARCH 1\r\n",
     "PREVIEW": lambda c: c.ok("FETCH 1 PREVIEW") == b'* 1 FETCH (PREVIEW "How are you?")\r\n',

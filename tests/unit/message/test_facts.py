@@ -15,7 +15,7 @@ def known(raw: bytes, *kinds: str) -> Facts:
 
 def test_only_what_was_asked_for_is_computed(eml) -> None:
     facts = known(eml("reset"), "size", "envelope", "headers")
-    assert facts.missing(KINDS) == ["structure", "body", "bodystructure", "text", "preview"]
+    assert facts.missing(KINDS) == ["structure", "body", "bodystructure", "text", "preview", "attached"]
 
 
 def test_what_is_known_is_not_computed_again(eml) -> None:

@@ -252,7 +252,7 @@ def test_a_client_that_breaks_off_while_its_last_reply_leaves_is_no_error(serve,
         yield from machine.line()
         yield b"x" * size
         reached.set()
-        yield Call(go_on.wait, WAIT)
+        yield Call(go_on.wait, WAIT, worker=True)
         yield Close()
 
     server = serve(script)

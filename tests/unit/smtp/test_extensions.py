@@ -69,7 +69,8 @@ def test_a_parameter_that_is_not_offered_gets_555(make_world, keyword, mail, rcp
         ("ENVID=QQ314159", "250"), ("ENVID=a+2Bb", "250"), ("ENVID=a+2bb", "501"), ("ENVID=a+0Ab", "501"),
         ("ENVID=" + "x" * 100, "250"), ("ENVID=" + "x" * 101, "501"), ("ENVID", "501"),
         ("AUTH=<>", "250"), ("AUTH=e+3Dmc2@example.com", "250"), ("AUTH=nobody", "501"), ("AUTH", "501"),
-        ("AUTH=a+zz@x", "501"), ("AUTH=<e+3Dmc2@example.com>", "250"), ("AUTH=<nobody>", "501"), ("AUTH=<<a@x>>", "501"),
+        ("AUTH=a+zz@x", "501"), ("AUTH=<e+3Dmc2@example.com>", "250"), ("AUTH=<nobody>", "501"),
+        ("AUTH=<<a@x>>", "501"),
     ],
 )  # fmt: skip
 def test_parameters_of_mail(make_world, parameter, code):

@@ -5,13 +5,29 @@ from typing import Any
 
 import pytest
 
-from mailtrap.wire.requests import Challenge, CheckPassword, CheckToken, NeedPassword
+from mailtrap.wire.requests import (
+    Challenge,
+    CheckPassword,
+    CheckToken,
+    CheckUser,
+    IsOffered,
+    NeedBinding,
+    NeedNames,
+    NeedPassword,
+)
 
 
 class Exchange:
-    """A mechanism run to its end against a table of passwords; ``challenges`` and ``asked`` are what it yielded."""
+    """A mechanism run to its end against a table of passwords; ``challenges`` and ``asked`` are what it yielded.
 
-    def __init__(self, mechanism: Any, passwords: dict[str, str]) -> None:
+    names: of the client's certificate. bindings: of the connection. offered: mechanisms.
+    """
+
+    def __init__(
+        self, mechanism: Any, passwords: dict[str, str], *, names: tuple[str, ...] = (),
+        bindings: dict[str, bytes] | None = None, offered: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        self._names, self._bindings, self._offered = names, bindings or {}, offered
         self.challenges: list[bytes] = []
         self.asked: list[Any] = []
         self.user: str | None = None
@@ -44,6 +60,14 @@ class Exchange:
                     answer = self._passwords.get(user)
                 case CheckPassword(user, secret) | CheckToken(user, secret):
                     answer = self._passwords.get(user) == secret
+                case CheckUser(user):
+                    answer = user in self._passwords
+                case NeedNames():
+                    answer = self._names
+                case NeedBinding(kind):
+                    answer = self._bindings.get(kind)
+                case IsOffered(mechanism):
+                    answer = mechanism in self._offered
 
 
 @pytest.fixture

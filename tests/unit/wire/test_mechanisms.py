@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from mailtrap import clock
 from mailtrap.wire.mechanisms import MECHANISMS
-from mailtrap.wire.requests import AuthenticationFailed, BadResponse, Challenge, CheckPassword, NeedPassword, SASLError
+from mailtrap.wire.requests import (
+    AuthenticationFailed,
+    BadResponse,
+    Challenge,
+    CheckPassword,
+    CheckUser,
+    NeedBinding,
+    NeedPassword,
+    SASLError,
+)
 from mailtrap.wire.scram import saslprep, scram
 
 
@@ -130,9 +139,9 @@ def test_scram_is_as_in_its_rfc(exchange, digest, client_nonce, server_nonce, sa
     assert run.challenges == [b"r=%b%b,s=%b,i=4096" % (client_nonce, server_nonce, salt), messages[1]]
 
 
-def scramp_client(name, user, password):
+def scramp_client(name, user, password, binding=None):
     """Responses to challenges, as another implementation of SCRAM gives them, and the client itself."""
-    client = scramp.ScramClient([name], user, password)
+    client = scramp.ScramClient([name], user, password, channel_binding=binding)
     stage = iter(range(4))
 
     def respond(challenge: bytes) -> bytes:
@@ -206,6 +215,72 @@ def test_scram_refuses_a_proof_of_another_length_or_an_answer_to_the_end(exchang
     respond = scramp_client("SCRAM-SHA-256", "bob", "pw")
     with pytest.raises(BadResponse):
         exchange(start("SCRAM-SHA-256"), {"bob": "pw"}).run(lambda challenge: respond(challenge) or b"more")
+
+
+BINDINGS = {"tls-server-end-point": b"hash of a certificate", "tls-unique": b"finished"}
+
+
+@pytest.mark.parametrize("name", ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"])
+@pytest.mark.parametrize("kind", BINDINGS)
+def test_scram_plus_lets_another_implementation_in(exchange, name, kind):
+    respond = scramp_client(name, "bob", "pw", (kind, BINDINGS[kind]))
+    assert exchange(start(name), {"bob": "pw"}, bindings=BINDINGS).run(respond) == "bob"
+
+
+def test_scram_plus_is_bound_to_its_connection(exchange):
+    name = "SCRAM-SHA-256-PLUS"
+    elsewhere = scramp_client(name, "bob", "pw", ("tls-server-end-point", b"another certificate"))
+    with pytest.raises(AuthenticationFailed, match="not the one of this connection"):
+        exchange(start(name), {"bob": "pw"}, bindings=BINDINGS).run(elsewhere)
+    with pytest.raises(BadResponse, match="not supported"):
+        exchange(start(name, b"p=tls-exporter,,n=bob,r=abc"), {"bob": "pw"}, bindings=BINDINGS).run([])
+
+
+@pytest.mark.parametrize(
+    ("plus", "first"),
+    [
+        (True, b"n,,n=bob,r=abc"), (True, b"y,,n=bob,r=abc"), (True, b"p=,,n=bob,r=abc"),
+        (True, b"p=a b,,n=bob,r=abc"), (False, b"p=tls-unique,,n=bob,r=abc"), (True, b"x=tls-unique,,n=bob,r=abc"),
+    ],
+)  # fmt: skip
+def test_plus_means_channel_binding(exchange, plus, first):
+    with pytest.raises(BadResponse):
+        exchange(scram("sha256", first, plus=plus), {"bob": "pw"}, bindings=BINDINGS).run([])
+
+
+def test_scram_tells_that_somebody_hid_the_channel_binding(exchange):
+    for digest, offered in (("sha1", "SCRAM-SHA-1-PLUS"), ("sha256", "SCRAM-SHA-256-PLUS")):
+        with pytest.raises(AuthenticationFailed, match="told otherwise"):
+            exchange(scram(digest, b"y,,n=bob,r=abc"), {"bob": "pw"}, offered=(offered,)).run([])
+
+
+# ---------------------------------------------------------------- EXTERNAL
+
+NAMES = ("bob@example.com", "Bob Example")
+
+
+@pytest.mark.parametrize(
+    ("response", "user"),
+    [(b"", "bob@example.com"), (b"bob@example.com", "bob@example.com"), (b"Bob Example", "Bob Example")],
+)
+def test_external_is_whom_the_certificate_is_for(exchange, response, user):
+    passwords = dict.fromkeys(NAMES, "never asked")
+    at_once = exchange(start("EXTERNAL", response), passwords, names=NAMES)
+    assert at_once.run([]) == user
+    assert at_once.asked[-1] == CheckUser(user)
+    asked = exchange(start("EXTERNAL"), passwords, names=NAMES)
+    assert asked.run([response]) == user
+    assert asked.challenges == [b""]
+
+
+@pytest.mark.parametrize(
+    ("names", "passwords", "response"),
+    [((), {"": "", "bob": ""}, b"bob"), ((), {"": ""}, b""), (NAMES, {"eve": ""}, b"eve"), (NAMES, {}, b"")],
+    ids=["no certificate", "no name", "another name", "no such account"],
+)
+def test_external_fails(exchange, names, passwords, response):
+    with pytest.raises(AuthenticationFailed):
+        exchange(start("EXTERNAL", response), passwords, names=names).run([])
 
 
 def test_scram_takes_y_for_a_client_that_could_bind_channels(exchange):
@@ -316,7 +391,7 @@ def test_any_responses_end_in_an_error_of_ours(name, responses):
         match request:
             case Challenge():
                 answer = next(feed)
-            case NeedPassword():
+            case NeedPassword() | NeedBinding():
                 answer = None
             case _:
                 answer = False

@@ -1,4 +1,7 @@
-"""APPEND, of one message or several (RFC 3501, 6.3.11; MULTIAPPEND: RFC 3502; literal8: RFC 3516, 4.4)."""
+"""APPEND, of one message or several (RFC 3501, 6.3.11).
+
+MULTIAPPEND: RFC 3502; literal8: RFC 3516, 4.4; UTF8: RFC 6855, 4.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -82,6 +85,11 @@ def _message(session: "IMAPSession", scanner: Scanner) -> Appended:
     if scanner.at(b'"'):
         date = scanner.date_time()
         scanner.space()
+    if session.offers("UTF8=ACCEPT") and scanner.take(b"UTF8 ("):
+        scanner.take(b"~")
+        message = Appended(scanner.literal(), flags, date)
+        scanner.expect(b")")
+        return message
     if session.offers("BINARY"):
         scanner.take(b"~")  # nothing is changed on the way in: binary parts stay binary
     if not scanner.at(b"{"):

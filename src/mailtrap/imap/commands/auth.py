@@ -77,13 +77,16 @@ def authenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled
     services, scope = session.services, session.services.scopes.current
     if not sasl.allowed(scope.live, session.secure):
         raise Refusal("A login needs TLS first", "PRIVACYREQUIRED")
-    offered = yield from sasl.offered(services, scope, tls=session.secure, changes=scope.live.imap_capabilities)
+    offered = yield from sasl.offered(
+        services, session.record, scope, tls=session.secure, changes=scope.live.imap_capabilities
+    )
     if mechanism not in offered:
         raise Refusal(f"There is no mechanism {mechanism} here", "CANNOT")
     try:
         who = yield from sasl.authenticate(
-            services, session.record, scope, mechanism, initial, prompt=b"+ ", read_line=session.read_line
-        )
+            services, session.record, scope, mechanism, initial, prompt=b"+ ", read_line=session.read_line,
+            offered=offered,
+        )  # fmt: skip
     except sasl.SASLError as error:
         raise _refused(session, "AUTHENTICATE", error) from None
     return (yield from _welcome(session, who))

@@ -127,7 +127,7 @@ def _line(session: "IMAPSession", asked: Asked, entry: _Name) -> bytes:
         attributes.append("\\Subscribed")
     # RFC 5258, 3.5: what is below fits the selection though this may not
     extended = b' ("CHILDINFO" ("SUBSCRIBED"))' if entry.inside else b""
-    return responses.listed(b"LIST", attributes, entry.name, extended)
+    return responses.listed(b"LIST", attributes, entry.name, extended, utf8=session.utf8)
 
 
 def _chosen(asked: Asked, rows: Sequence[MailboxRow], subscribed: Sequence[str]) -> list[_Name]:
@@ -185,12 +185,13 @@ def list_subscribed(session: "IMAPSession", scanner: Scanner, uid: bool) -> Hand
     lines: dict[str, bytes] = {}
     for name in subscribed:
         if _fits((pattern,), name):
-            lines[name] = responses.listed(b"LSUB", (), name)
+            lines[name] = responses.listed(b"LSUB", (), name, utf8=session.utf8)
             continue
         if pattern.endswith("%"):
             for superior in _superiors(name):
                 if superior not in subscribed and _fits((pattern,), superior):
-                    lines.setdefault(superior, responses.listed(b"LSUB", ("\\Noselect",), superior))
+                    line = responses.listed(b"LSUB", ("\\Noselect",), superior, utf8=session.utf8)
+                    lines.setdefault(superior, line)
     yield b"".join(lines.values())
     return None
 
@@ -248,17 +249,17 @@ def _option(session: "IMAPSession", scanner: Scanner, known: Sequence[str]) -> s
 
 
 def _reference(scanner: Scanner) -> str:
-    return _decoded(scanner.astring("a reference name"))
+    return _decoded(scanner.astring("a reference name"), scanner)
 
 
 def _pattern(scanner: Scanner) -> str:
-    return _decoded(scanner.list_mailbox())
+    return _decoded(scanner.list_mailbox(), scanner)
 
 
-def _decoded(text: bytes) -> str:
+def _decoded(text: bytes, scanner: Scanner) -> str:
     if len(text) > limits.IMAP_NAME:
         raise Refusal("The pattern is too long", "LIMIT")
     try:
-        return decode_name(text)
+        return decode_name(text, utf8=scanner.utf8)
     except ValueError as error:
         raise Refusal(f"The name of a mailbox is modified UTF-7 (RFC 3501, 5.1.3): {error}", "CANNOT") from None

@@ -20,10 +20,12 @@ SPECIAL_USES: Final = {
 _REAL_USES: Final = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 STATUS_ITEMS: Final = (
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "HIGHESTMODSEQ", "APPENDLIMIT", "MAILBOXID",
+    "DELETED",
 )  # fmt: skip
 
 _NEEDED: Final = {
     "SIZE": "STATUS=SIZE", "HIGHESTMODSEQ": "CONDSTORE", "APPENDLIMIT": "APPENDLIMIT", "MAILBOXID": "OBJECTID",
+    "DELETED": "IMAP4rev2",
 }  # fmt: skip
 
 
@@ -153,7 +155,11 @@ def read_status_items(session: "IMAPSession", scanner: Scanner) -> list[str]:
         start = scanner.position
         word = scanner.word("a status item")
         needed = _NEEDED.get(word)
-        if word not in STATUS_ITEMS or (needed is not None and not session.offers(needed)):
+        if (
+            word not in STATUS_ITEMS
+            or (needed is not None and not session.offers(needed))
+            or (word == "RECENT" and session.rev2)  # RFC 9051, appendix E
+        ):
             raise SyntaxFault(f"{word} is no status item", start)
         return word
 
@@ -168,13 +174,14 @@ def mailbox_id(row: MailboxRow) -> str:
 def status_of(session: "IMAPSession", row: MailboxRow, items: Sequence[str]) -> Call:
     """The question that is answered with the STATUS response of a mailbox."""
     limit = session.scope.live.max_message_size
-    return Call(_status_line, session.services.store, row.id, items, session.told_of(row.id), limit)
+    return Call(_status_line, session.services.store, row.id, items, session.told_of(row.id), limit, session.utf8)
 
 
-def _status_line(store: Store, mailbox: int, items: Sequence[str], told: int | None, limit: int) -> bytes:
+def _status_line(store: Store, mailbox: int, items: Sequence[str], told: int | None, limit: int, utf8: bool) -> bytes:
     """The STATUS response of a mailbox.
 
     Args:
+        utf8: whether its name is told in UTF-8.
         limit: octets of a message that APPEND takes (RFC 7889, 3.1).
         told: what the session was told up to, where it has the mailbox selected and something is withheld: then no
             higher MODSEQ may be said (RFC 7162, 6).
@@ -190,6 +197,7 @@ def _status_line(store: Store, mailbox: int, items: Sequence[str], told: int | N
         "SIZE": counts.size,
         "HIGHESTMODSEQ": row.highestmodseq if told is None else told,
         "APPENDLIMIT": limit,
+        "DELETED": counts.deleted,
         "MAILBOXID": f"({mailbox_id(row)})",
     }
-    return responses.status(row.name, [(item, values[item]) for item in dict.fromkeys(items)])
+    return responses.status(row.name, [(item, values[item]) for item in dict.fromkeys(items)], utf8=utf8)

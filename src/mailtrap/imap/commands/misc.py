@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from ..session import IMAPSession
 
 _ID_FIELDS: Final = 30  # RFC 2971, 3.3: pairs of field and value in one command
-_ENABLABLE: Final = frozenset({"CONDSTORE", "QRESYNC"})  # capabilities that have to be enabled (RFC 5161, 3.1)
+# capabilities that have to be enabled (RFC 5161, 3.1)
+_ENABLABLE: Final = frozenset({"CONDSTORE", "QRESYNC", "IMAP4REV2", "UTF8=ACCEPT"})
 
 
 @command("CAPABILITY", ANY, arguments=False)
@@ -89,8 +90,13 @@ def enable(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         scanner.space()
         asked.append(scanner.word("the name of a capability"))
     enabled = [name for name in dict.fromkeys(asked) if name in _ENABLABLE and session.offers(name)]
-    yield b"* ENABLED%b\r\n" % b"".join(b" " + name.encode("ascii") for name in enabled)
-    if enabled and (told := session.enable_condstore()):  # QRESYNC is CONDSTORE too (RFC 7162, 3.2.3)
+    names = [capabilities.BY_NAME[name].name for name in enabled]
+    yield b"* ENABLED%b\r\n" % b"".join(b" " + name.encode("ascii") for name in names)
+    if "IMAP4REV2" in enabled and session.view is not None:
+        session.view.forget_recent()
+    if not {"CONDSTORE", "QRESYNC"}.isdisjoint(enabled) and (
+        told := session.enable_condstore()
+    ):  # QRESYNC is CONDSTORE too (RFC 7162, 3.2.3)
         yield told
     session.enabled.update(enabled)
     return None

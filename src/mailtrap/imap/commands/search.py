@@ -30,8 +30,13 @@ def search(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     returned = _read_return(session, scanner)
     if returned is not None and "SAVE" in returned:
         view.saved = ()  # RFC 5182, 2.1: a search that fails leaves it empty
+    if returned is None and session.rev2:
+        returned = {"ALL"}  # RFC 9051, 6.4.4: the answer is always ESEARCH
+    start = scanner.position
     charset = read_charset(scanner)
-    reader = Reader(scanner, view, session.offers, charset)
+    if charset is not None and "UTF8=ACCEPT" in session.enabled:
+        raise SyntaxFault("Once UTF8=ACCEPT is enabled there is no CHARSET", start)  # RFC 6855, 3
+    reader = Reader(scanner, view, session.offers, charset, not session.rev2)
     tree = reader.keys()
     scanner.end()
     session.uses_numbers |= reader.numbered  # RFC 9051, 7.5.1: then UID SEARCH must not tell of EXPUNGE either

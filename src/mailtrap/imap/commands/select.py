@@ -68,18 +68,22 @@ def _open(session: "IMAPSession", scanner: Scanner, *, read_only: bool) -> Handl
     row = yield from find(session, name)
     if not row.selectable:
         raise Refusal("The mailbox cannot be selected: it only has children", "NONEXISTENT")
-    seen: Overview = yield Call(overview, session.services.store, row.id, read_only)
+    seen: Overview = yield Call(overview, session.services.store, row.id, read_only or session.rev2)
     mailbox, uids = seen.snapshot.mailbox, seen.snapshot.uids
     view = View(seen.snapshot, read_only=read_only, keywords=seen.keywords)
-    if uids:
+    if uids and not session.rev2:
         view.add_recent(seen.recent_from, uids[-1])
     session.view = view
     lines = [
         responses.flag_lines(seen.keywords, read_only=read_only),
-        b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(uids), view.recent),
+        b"* %d EXISTS\r\n" % len(uids),
     ]
-    if seen.first_unseen:
-        lines.append(b"* OK [UNSEEN %d] The first unseen message\r\n" % seen.first_unseen)
+    if session.rev2:
+        lines.append(responses.listed(b"LIST", (), row.name, utf8=True))  # RFC 9051, 6.3.2; and no RECENT, no UNSEEN
+    else:
+        lines.append(b"* %d RECENT\r\n" % view.recent)
+        if seen.first_unseen:
+            lines.append(b"* OK [UNSEEN %d] The first unseen message\r\n" % seen.first_unseen)
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % mailbox.uidvalidity)
     lines.append(b"* OK [UIDNEXT %d] The next UID\r\n" % mailbox.uidnext)
     if session.offers("OBJECTID"):

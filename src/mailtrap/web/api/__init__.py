@@ -6,6 +6,7 @@ id wherever it is. Errors are ``text/plain``; those of ``send`` are JSON.
 
 import sys
 from collections import Counter
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
@@ -13,6 +14,8 @@ from flask import Blueprint, Response, jsonify, request
 from ... import __version__, clock
 from ...delivery.posting import Posted
 from ...message.model import Message
+from ...store.query import asks_for_origin, parse
+from ...waiting import SUBMITTED
 from .. import files, questions
 from ..own import peer
 from ..problems import BadParameter
@@ -38,6 +41,8 @@ class MailpitAPI:
         add("/messages", view_func=self.messages)
         add("/messages", view_func=self.delete, methods=["DELETE"])
         add("/messages", view_func=self.put, methods=["PUT"])
+        add("/search", view_func=self.search)
+        add("/search", view_func=self.delete_found, methods=["DELETE"])
         add("/message/<id>", view_func=self.message)
         add("/message/<id>/headers", view_func=self.headers)
         add("/message/<id>/raw", view_func=self.raw)
@@ -50,19 +55,43 @@ class MailpitAPI:
 
     def messages(self) -> Response:
         """A ``MessagesSummary``."""
+        found = self._site.select().submitted()
+        return self._summary(found, found)
+
+    def search(self) -> Response:
+        """A ``MessagesSummary`` of the messages that a query fits; ``total`` and ``unread`` are of all."""
+        query = _query(request.args.get("query"))
+        return self._summary(self._site.select().submitted(), self._found(query))
+
+    def delete_found(self) -> Response:
+        """Delete the messages that a query fits."""
+        self._server.delete(self._found(_query(request.args.get("query"))))
+        return _ok()
+
+    def _found(self, query: str) -> list[Message]:
+        """What was submitted, or by the ways that the query names, and fits; newest first."""
+        found = self._site.select().search(query, zone=_zone())
+        if asks_for_origin(parse(query)):
+            return list(found)
+        return [message for message in found if message.origin in SUBMITTED]
+
+    def _summary(self, everything: list[Message], found: list[Message]) -> Response:
         start = questions.integer("start", 0)
         limit = questions.integer("limit", PAGE, most=LARGEST_PAGE)
-        found = self._site.select().submitted()
-        flags = self._server.record_flags(found)
+        flags = self._server.record_flags({message.seq: message for message in (*everything, *found)}.values())
+
+        def unread(messages: list[Message]) -> int:
+            return sum(not shapes.is_read(flags.get(message.seq)) for message in messages)
+
         shown = [
             shapes.summary(message, summary, flags.get(message.seq))
             for message in found[start : start + limit]
             if (summary := self._site.summaries.of(message)) is not None
         ]
-        unread = sum(not shapes.is_read(flags.get(message.seq)) for message in found)
         return jsonify(
-            total=len(found), unread=unread, count=len(shown), messages_count=len(found), messages_unread=unread,
-            start=start, tags=sorted({tag for each in flags.values() for tag in shapes.tags(each)}), messages=shown,
+            total=len(everything), unread=unread(everything), count=len(shown), messages_count=len(found),
+            messages_unread=unread(found), start=start,
+            tags=sorted({tag for each in flags.values() for tag in shapes.tags(each)}), messages=shown,
         )  # fmt: skip
 
     def delete(self) -> Response:
@@ -73,12 +102,17 @@ class MailpitAPI:
         return _ok()
 
     def put(self) -> Response:
-        """Change the read state of the messages of ``{"IDs": [...], "Read": true}``, or of all."""
+        """Change the read state of the messages of ``{"IDs": [...], "Read": true}``, of ``Search``, or of all."""
         given = _lenient_body()
-        if given.get("Search"):
-            raise BadParameter("Search", "searching is not possible here: name the messages in IDs")
         ids = self._ids(given)
-        found = self._site.select().submitted() if ids is None else self._known(ids)
+        if ids is not None and given.get("Search"):
+            raise BadParameter("Search", "IDs or Search, not both")
+        if ids is not None:
+            found = self._known(ids)
+        elif given.get("Search"):
+            found = self._found(_query(given["Search"]))
+        else:
+            found = self._site.select().submitted()
         read = questions.flag("Read", given.get("Read", False))
         self._server.set_record_flags(found, [SEEN], "add" if read else "remove")
         return _ok()
@@ -156,11 +190,32 @@ class MailpitAPI:
         )  # fmt: skip
 
 
+def _query(given: Any) -> str:
+    query = questions.text("query", given)
+    if not query.strip():
+        raise BadParameter("query", "query is empty")
+    return query
+
+
+def _zone() -> tzinfo:
+    """The time zone of times in a query: ``tz=Europe/Berlin``; UTC without it."""
+    name = request.args.get("tz", "")
+    if not name:
+        return UTC
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (ValueError, LookupError, OSError) as error:
+        raise BadParameter("tz", f"tz is the name of a time zone, as Europe/Berlin, not {name!r}") from error
+
+
 def _lenient_body() -> dict[str, Any]:
     """The body as its clients send it: JSON, a form, or something that means nothing was chosen."""
     if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
         ids = [*request.form.getlist("ids"), *request.form.getlist("IDs")]
-        return {"IDs": ids, "Read": request.form.get("Read", request.form.get("read", "false"))}
+        return {"IDs": ids, "Read": request.form.get("Read", request.form.get("read", "false")),
+                "Search": request.form.get("Search", request.form.get("search", ""))}  # fmt: skip
     return questions.json_object() or {}
 
 
