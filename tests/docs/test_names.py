@@ -104,9 +104,9 @@ def test_attributes_of_the_server(document: Document) -> None:
 
 
 def test_the_listeners_of_the_readme(readme: Document) -> None:
-    lines = [line for line in readme.text.splitlines() if line.startswith("|")]
-    assert len(lines) == 3
-    names, _, ports = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    table = re.search(r"^(\| smtp \|.*\n)\|[-|]+\n(.*\n)", readme.text, re.MULTILINE)
+    assert table is not None
+    names, ports = ([cell.strip() for cell in line.strip("|\n").split("|")] for line in table.groups())
     ports_of = {name: setting for name, setting in config.BOOT.items() if name.endswith("_port")}
     serve = {name.removesuffix("_port"): setting.metadata["serve"] for name, setting in ports_of.items()}
     assert dict(zip(names, map(int, ports), strict=True)) == serve
