@@ -8,8 +8,8 @@ Invariants:
 """
 
 import re
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Generator
+from typing import Any, Final
 
 from .. import limits
 from ..delivery.refusal import Refusal as Turned
@@ -19,34 +19,27 @@ from ..faults import Disconnected, Respond
 from ..message.address import Address
 from ..message.envelope import Envelope
 from ..scopes import Scope
-from ..store.base import ALL, CopyRow, Key
+from ..store.base import ALL, Key
 from ..transcript import Session
 from ..wire.lines import InputEnded, LineTooLong
 from ..wire.lines import read_line as read_line_of
 from ..wire.machine import Machine, Steps
-from ..wire.steps import NEED_DATA, Call, Close, Step
-from . import capabilities, responses, sequence
+from ..wire.steps import NEED_DATA, Close, Step
+from . import capabilities, responses
 from .collect import Announced, Collector, Command, Dropped, Overflow
 from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, Gate, Spec
 from .commands import COMMANDS
 from .commands.auth import start_tls
+from .log import Log
 from .responses import Goodbye, Refusal, Reply
+from .telling import tell
 from .tokens import Incomplete, Scanner, SyntaxFault
 from .view import View
-
-T = TypeVar("T")
 
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S+ HTTP/\d")
 _TLS_RECORD: Final = b"\x16\x03"
 _TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
-_NUMBERED: Final = re.compile(rb"^[^ \r\n]+ (?:FETCH|STORE|SEARCH|COPY|MOVE|UID SEARCH) ", re.IGNORECASE | re.MULTILINE)
-_SECRET: Final = re.compile(
-    rb'([^ ]+ +(?:LOGIN(?: +(?:"[^"]*"|[^" ]+))?|AUTHENTICATE(?: +[^" ]+)?)).*', re.IGNORECASE | re.DOTALL
-)
-_SHOWN: Final = bytes(c if 32 <= c != 127 else ord("?") for c in range(256))
 _LITERAL_MINUS: Final = 4096  # octets of a literal that need not be waited for (RFC 7888, 5)
-_COMMANDS_PER_LOG: Final = 8  # so many commands share one piece of the transcript
-_TOLD: Final = 2048  # octets of one step's output that still go into the transcript as they are
 
 _STORE_REPLIES: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
     (NoSuchMailbox, "NONEXISTENT", "No such mailbox"),
@@ -82,8 +75,7 @@ class IMAPSession(Machine):
         self.tls_begins = False
         self._unknown = 0
         self.tag = b"*"
-        self._octets = 0  # of output that the transcript has by its size only
-        self._since_cut = 0
+        self._log = Log(record)
         super().__init__(record, scope, services.rules)
         self.collector = Collector(self.buffer)
 
@@ -169,9 +161,7 @@ class IMAPSession(Machine):
                 while not self.logging_out and (command := (yield from self._collect())) is not None:
                     yield from self._perform(command)
         except Goodbye as goodbye:
-            line = goodbye.reply.line()
-            self.record.reply(line)
-            yield line
+            yield self._log.untagged(goodbye.reply)
         except InputEnded:
             pass
         yield Close()
@@ -185,9 +175,7 @@ class IMAPSession(Machine):
         return self._bye("The session has lasted too long")
 
     def _bye(self, text: str, code: str = "") -> bytes:
-        line = Reply("BYE", text, code).line()
-        self.record.reply(line)
-        return line
+        return self._log.untagged(Reply("BYE", text, code))
 
     def _greet(self) -> Generator[Step, Any, bool]:
         if self.turned_away:
@@ -197,22 +185,20 @@ class IMAPSession(Machine):
             self.services.intake.refuse(self.scope, refusal)
             yield line
             return False
-        line = Reply(
-            "OK", f"{self.services.hostname} ready", b"CAPABILITY " + (yield from capabilities.offered(self))
-        ).line()
+        code = b"CAPABILITY " + (yield from capabilities.offered(self))
+        greeting = Reply("OK", f"{self.services.hostname} ready", code)
         if self._rules.active:
             answer = yield from self.ask("before", "CONNECT")
             if answer is not None:
-                line = _as_reply(answer, "BYE").line()
-        self.record.reply(line)
-        yield line
-        return not line.startswith(b"* BYE")
+                greeting = _as_reply(answer, "BYE")
+        yield self._log.untagged(greeting)
+        return greeting.kind != "BYE"
 
     # ------------------------------------------------------------ collecting
 
     def _collect(self) -> Generator[Step, Any, Command | None]:
         """The next whole command; None where the input ends."""
-        first = self._since_cut == 0 and self.key is None
+        first = self._log.commands == 0 and self.key is None
         gate: Gate | None = None
         refused: Reply | None = None
         while True:
@@ -231,7 +217,7 @@ class IMAPSession(Machine):
             elif isinstance(event, Overflow):
                 raise Goodbye("That is too much", "TOOBIG")
             elif isinstance(event, Dropped):
-                self._note_command(event.text)
+                self._log.command(event.text)
                 reply = refused or Reply("BAD", "The command line is too long", "TOOBIG")
                 yield from self._finish(_tag_of(event.text), reply)
                 gate = refused = None
@@ -244,7 +230,7 @@ class IMAPSession(Machine):
                     continue
                 self.collector.refuse()
                 if event.synchronizing:
-                    self._note_command(event.command.text)
+                    self._log.command(event.command.text)
                     yield from self._finish(_tag_of(event.command.text), refused)
                     gate = refused = None
 
@@ -289,27 +275,27 @@ class IMAPSession(Machine):
 
     def _perform(self, command: Command) -> Steps:
         scanner = Scanner(command.text, command.literals, utf8=self.utf8)
-        first = self._since_cut == 0 and self.key is None
+        first = self._log.commands == 0 and self.key is None
         if first and _HTTP.match(command.text):
-            self._note_command(command.text)
+            self._log.command(command.text)
             raise Goodbye("This is IMAP, not HTTP")
         try:
             tag = scanner.tag()
             scanner.space()
         except SyntaxFault as fault:
-            self._note_command(command.text)
+            self._log.command(command.text)
             yield from self._finish(b"*", self._not_understood(Reply("BAD", f"No command: {fault}")))
             return
         try:
             spec, uid = self._spec(scanner)
         except (Refusal, SyntaxFault) as problem:
-            self._note_command(command.text)
+            self._log.command(command.text)
             reply = problem.reply if isinstance(problem, Refusal) else Reply("BAD", str(problem))
             known = isinstance(problem, Refusal) and reply.code == "CLIENTBUG"
             yield from self._finish(tag, reply if known else self._not_understood(reply))
             return
         self._unknown = 0
-        self._note_command(command.text)
+        self._log.command(command.text)
         for literal in command.literals:
             self.record.note(b"%d octets of a literal" % len(literal))
         yield from self._carry_out(tag, spec, uid, scanner)
@@ -363,7 +349,7 @@ class IMAPSession(Machine):
             reply = self._reply_to(error)
         if self.view is not None and reply.kind != "BAD" and not spec.fresh:
             try:
-                yield from self._kept(self.tell(expunges=not self.uses_numbers, explicit=spec.explicit))
+                yield from self._log.kept(tell(self, expunges=not self.uses_numbers, explicit=spec.explicit))
             except (Goodbye, Disconnected):
                 raise
             except Exception as error:  # noqa: BLE001  the command is done: its reply stands
@@ -387,7 +373,7 @@ class IMAPSession(Machine):
         elif spec.arguments is not None:
             scanner.end()
         handler = spec.handler(self, scanner, uid)
-        reply = yield from (handler if spec.recorded else self._kept(handler, quiet=spec.quiet))
+        reply = yield from (handler if spec.recorded else self._log.kept(handler, quiet=spec.quiet))
         return reply or Reply("OK", f"{'UID ' if uid else ''}{spec.verb} completed")
 
     def heard(self, verb: str) -> None:
@@ -397,17 +383,9 @@ class IMAPSession(Machine):
 
     def _finish(self, tag: bytes, reply: Reply) -> Steps:
         """The tagged reply."""
-        if self._octets:
-            self.record.note(b"%d octets of data" % self._octets)
-            self._octets = 0
         if reply.kind == "BYE":
             raise Goodbye(reply.text, reply.code)
-        line = reply.line(tag)
-        self.record.reply(line)
-        self._since_cut += 1
-        if self._since_cut % _COMMANDS_PER_LOG == 0:
-            self.record.cut()
-        yield line
+        yield self._log.tagged(reply, tag)
 
     def _reply_to(self, error: Exception) -> Reply:
         """How a command ends that raised."""
@@ -443,123 +421,10 @@ class IMAPSession(Machine):
             facts["mailbox"] = self.view.mailbox.name
         return facts
 
-    # ------------------------------------------------------------ the transcript
-
-    def _note_command(self, text: bytes) -> None:
-        text = _redacted(text).replace(b"\r\n", b" ")
-        if not text.isascii():
-            text = text.decode("utf-8", "replace").encode("ascii", "backslashreplace")
-        self.record.command(text.translate(_SHOWN))
-
-    def _kept(self, steps: Generator[Step, Any, T], *, quiet: bool = False) -> Generator[Step, Any, T]:
-        """Carry steps on, and keep what is said in the transcript: in full where it is short, else by its size."""
-        answer: Any = None
-        error: Exception | None = None
-        while True:
-            try:
-                step = steps.send(answer) if error is None else steps.throw(error)
-            except StopIteration as done:
-                value: T = done.value
-                return value
-            answer = error = None
-            if isinstance(step, bytes):
-                if quiet or len(step) > _TOLD:
-                    self._octets += len(step)
-                else:
-                    self.record.reply(step)
-            try:
-                answer = yield step
-            except Exception as raised:  # noqa: BLE001  the driver's error belongs to these steps
-                error = raised
-
-    # ------------------------------------------------------------ what others did
-
-    def tell(self, *, expunges: bool, explicit: bool = False) -> Steps:
-        """Ask the store what is new in the selected mailbox, and say it.
-
-        Args:
-            expunges: whether EXPUNGE may be told (RFC 3501, 7.4.1).
-            explicit: the command itself expunges, so it is told even where the client did not wait.
-
-        Raises:
-            Goodbye: the mailbox was deleted, or has other UIDs now.
-        """
-        view = self.selected
-        store = self.services.store
-        mailbox = view.mailbox.id
-        try:
-            changes = yield Call(store.changes, mailbox, view.modseq)
-            if changes.highestmodseq == view.modseq and not view.withheld:
-                return
-            current = recent_from = None
-            if changes.vanished or not changes.complete or any(copy.uid > _last(view) for copy in changes.changed):
-                if changes.changed and changes.changed[-1].uid > _last(view):
-                    recent_from = yield Call(_take_recent(store, view.read_only or self.rev2), mailbox)
-                current = yield Call(store.snapshot, mailbox)
-                if current.mailbox.highestmodseq != changes.highestmodseq:
-                    # what came between the questions may have been taken as recent too: it is told now
-                    changes = yield Call(store.changes, mailbox, view.modseq)
-        except NoSuchMailbox:
-            raise Goodbye("The selected mailbox was deleted", "UNAVAILABLE") from None
-        if changes.uidvalidity != view.mailbox.uidvalidity:
-            raise Goodbye("The selected mailbox has a new UIDVALIDITY", "UNAVAILABLE")
-        if expunges and not explicit and (current is not None or view.withheld):
-            # a command with numbers that came already was written before the client could know
-            expunges = not _NUMBERED.search(self.buffer)
-        news = view.apply(changes, expunges=expunges, current=current)
-        if news.vanished and "QRESYNC" in self.enabled:
-            lines = [b"* VANISHED %b\r\n" % sequence.encode(news.vanished)]  # RFC 7162, 3.2.10.2
-        else:
-            lines = [b"* %d EXPUNGE\r\n" % number for number in news.expunged]
-        if news.exists is not None:
-            if recent_from is not None and not self.rev2:
-                view.add_recent(max(recent_from, news.arrived[0]), news.arrived[-1])
-            lines.append(b"* %d EXISTS\r\n" % news.exists)
-            if not self.rev2:
-                lines.append(b"* %d RECENT\r\n" % view.recent)
-        lines.append(self.new_keywords(changes.changed))
-        if news.changed:
-            lines += [
-                b"* %d FETCH (UID %d FLAGS (%b)%b)\r\n"
-                % (number, copy.uid, self.flags_of(copy), b" MODSEQ (%d)" % copy.modseq if self.condstore else b"")
-                for number, copy in news.changed
-            ]
-        if output := b"".join(lines):
-            yield output
-
-    def flags_of(self, copy: CopyRow) -> bytes:
-        """The flags of a copy for this session, without parentheses."""
-        if self.selected.is_recent(copy.uid):
-            return responses.recent_flags(copy.flags)
-        return responses.flags(copy.flags)
-
-    def new_keywords(self, copies: Sequence[CopyRow]) -> bytes:
-        """FLAGS and PERMANENTFLAGS where keywords came to be that the client does not know (RFC 3501, 7.2.6)."""
-        view = self.selected
-        found = {
-            keyword for flags in {copy.flags for copy in copies} for keyword in flags if not keyword.startswith("\\")
-        }
-        if found <= view.keywords:
-            return b""
-        view.keywords |= found
-        return responses.flag_lines(view.keywords, read_only=view.read_only)
-
     @property
     def is_record(self) -> bool:
         """Whether this is the account ``all``, into which nothing can be put."""
         return self.account.address == ALL
-
-
-def _last(view: View) -> int:
-    return view.uids[-1] if view.uids else 0
-
-
-def _take_recent(store: Any, peek: bool) -> Callable[[int], int]:
-    def take_recent(mailbox: int) -> int:
-        lowest: int = store.take_recent(mailbox, peek=peek)
-        return lowest
-
-    return take_recent
 
 
 def _tag_of(text: bytes) -> bytes:
@@ -578,9 +443,3 @@ def _as_reply(answer: Respond, default: responses.Kind = "NO") -> Reply:
     if word in ("OK", "NO", "BAD", "BYE"):
         default = word  # type: ignore[assignment]  # it is one of them
     return Reply(default, answer.text or "As a rule says")
-
-
-def _redacted(text: bytes) -> bytes:
-    """The command as the transcript may have it: no password, no SASL response."""
-    found = _SECRET.match(text)
-    return found[1] + b" ***" if found and len(found[1]) < len(text) else text

@@ -72,6 +72,11 @@ class View:
         return len(self.uids)
 
     @property
+    def last(self) -> int:
+        """The highest UID; 0 where there is no message."""
+        return self.uids[-1] if self.uids else 0
+
+    @property
     def withheld(self) -> bool:
         """Whether there are expunged messages that the client was not told of."""
         return bool(self._gone)
@@ -173,7 +178,7 @@ class View:
             expunges: whether EXPUNGE may be told now; else it waits.
             current: the mailbox not earlier than ``changes``; needed where those are not complete.
         """
-        last = self.uids[-1] if self.uids else 0
+        last = self.last
         arrived = [copy.uid for copy in changes.changed if copy.uid > last]
         self._gone.update(self._vanished(changes, current))
         vanished: Sequence[int] = _NOTHING

@@ -8,6 +8,7 @@ from ...wire.steps import Call
 from .. import sequence
 from ..command import WITH_MAILBOX, Handled, command
 from ..responses import Refusal, Reply
+from ..telling import tell
 from ..tokens import Scanner
 from .fetch import EXPUNGED_MEANWHILE
 from .names import find_target, read_name
@@ -61,5 +62,5 @@ def _carry(session: "IMAPSession", scanner: Scanner, *, uid: bool, move: bool) -
     yield Reply("OK", "Moved", code).line()
     if not session.condstore:
         return None
-    yield from session.tell(expunges=True, explicit=True)
+    yield from tell(session, expunges=True, explicit=True)
     return Reply("OK", f"{verb} completed", f"HIGHESTMODSEQ {view.told}")  # RFC 7162, 3.2.7; RFC 6851, 4.4

@@ -14,6 +14,7 @@ from ..command import WITH_MAILBOX, Handled, command
 from ..fetch_items import Item, Plan, Slice, plain, read_items
 from ..responses import Refusal, Reply
 from ..sequence import SequenceSet
+from ..telling import flags_of
 from ..tokens import Scanner, SyntaxFault
 from ..view import View
 
@@ -263,7 +264,7 @@ def flag_column(session: "IMAPSession") -> Callable[[Sequence[CopyRow]], Iterabl
     def column(rows: Sequence[CopyRow]) -> Iterable[bytes]:
         if rows and view.any_recent(rows[0].uid, rows[-1].uid):
             if not view.all_recent(rows[0].uid, rows[-1].uid):
-                return map(session.flags_of, rows)
+                return [flags_of(view, row) for row in rows]
             return map(responses.recent_flags, [row.flags for row in rows])
         return map(responses.flags, [row.flags for row in rows])
 

@@ -7,6 +7,7 @@ from ... import limits
 from ...wire.steps import NEED_DATA, Step, Watch
 from ..command import AFTER_LOGIN, Handled, command
 from ..responses import Refusal
+from ..telling import tell
 from ..tokens import Scanner
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _wait(session: "IMAPSession") -> Generator[Step, Any, bytes]:
         # The hint is taken before the question: what comes after the answer wakes again.
         session.woken = False
         if session.view is not None:
-            yield from session.tell(expunges=True, explicit=True)
+            yield from tell(session, expunges=True, explicit=True)
         while not session.woken:
             if session.eof or b"\n" in session.buffer or len(session.buffer) > limits.IMAP_LINE:
                 return (yield from session.read_line())

@@ -11,6 +11,7 @@ from .. import responses, sequence
 from ..command import AFTER_LOGIN, WITH_MAILBOX, Handled, command
 from ..responses import Refusal, Reply
 from ..sequence import STAR, SequenceSet
+from ..telling import tell
 from ..tokens import Scanner, SyntaxFault
 from ..view import View
 from .fetch import flag_plan, slices, vanished_earlier
@@ -203,7 +204,7 @@ def expunge(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     yield Call(expunge_deleted, session.services.store, view.mailbox.id, uids)
     if not session.condstore:
         return None
-    yield from session.tell(expunges=True, explicit=True)
+    yield from tell(session, expunges=True, explicit=True)
     return Reply("OK", "EXPUNGE completed", f"HIGHESTMODSEQ {view.told}")  # RFC 7162, 3.2.7
 
 

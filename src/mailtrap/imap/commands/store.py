@@ -9,6 +9,7 @@ from ...wire.steps import Call
 from .. import sequence
 from ..command import WITH_MAILBOX, Handled, command
 from ..responses import Refusal, Reply
+from ..telling import new_keywords, tell
 from ..tokens import Scanner, SyntaxFault
 from .fetch import EXPUNGED_MEANWHILE, flag_plan, slices
 
@@ -38,12 +39,12 @@ def store(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     if since is not None and (enabled := session.enable_condstore()):
         yield enabled
     if silent:  # what others did is told before, so that it is not taken for what this command does
-        yield from session.tell(expunges=False)
+        yield from tell(session, expunges=False)
     rows: Sequence[CopyRow]
     left: Sequence[int]
     change = partial(session.services.store.set_flags, unchanged_since=since)
     rows, left = yield Call(change, view.mailbox.id, uids, flags, mode)
-    if fresh := session.new_keywords(rows):
+    if fresh := new_keywords(view, rows):
         yield fresh
     view.note(rows, silent=silent)
     if not silent or session.condstore:

@@ -1,0 +1,100 @@
+"""What others did in the selected mailbox, told to the client: EXPUNGE or VANISHED, EXISTS, RECENT, FETCH.
+
+It is told between two commands or in IDLE, never into the middle of one (RFC 3501, 7).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from ..errors import NoSuchMailbox
+from ..store.base import Changes, CopyRow, Snapshot, Store
+from ..wire.machine import Steps
+from ..wire.steps import Call
+from . import responses, sequence
+from .responses import Goodbye
+from .view import News, View
+
+if TYPE_CHECKING:
+    from .session import IMAPSession
+
+_NUMBERED: Final = re.compile(rb"^[^ \r\n]+ (?:FETCH|STORE|SEARCH|COPY|MOVE|UID SEARCH) ", re.IGNORECASE | re.MULTILINE)
+
+
+def tell(session: "IMAPSession", *, expunges: bool, explicit: bool = False) -> Steps:
+    """Ask the store what is new in the selected mailbox, and say it.
+
+    Args:
+        expunges: whether EXPUNGE may be told (RFC 3501, 7.4.1).
+        explicit: the command itself expunges, so it is told even where the client did not wait.
+
+    Raises:
+        Goodbye: the mailbox was deleted, or has other UIDs now.
+    """
+    view = session.selected
+    store = session.services.store
+    mailbox = view.mailbox.id
+    try:
+        changes: Changes = yield Call(store.changes, mailbox, view.modseq)
+        if changes.highestmodseq == view.modseq and not view.withheld:
+            return
+        current: Snapshot | None = None
+        recent_from: int | None = None
+        if changes.vanished or not changes.complete or any(copy.uid > view.last for copy in changes.changed):
+            if changes.changed and changes.changed[-1].uid > view.last:
+                recent_from = yield Call(_take_recent, store, mailbox, view.read_only or session.rev2)
+            current = yield Call(store.snapshot, mailbox)
+            assert current is not None
+            if current.mailbox.highestmodseq != changes.highestmodseq:
+                # what came between the questions may have been taken as recent too: it is told now
+                changes = yield Call(store.changes, mailbox, view.modseq)
+    except NoSuchMailbox:
+        raise Goodbye("The selected mailbox was deleted", "UNAVAILABLE") from None
+    if changes.uidvalidity != view.mailbox.uidvalidity:
+        raise Goodbye("The selected mailbox has a new UIDVALIDITY", "UNAVAILABLE")
+    if expunges and not explicit and (current is not None or view.withheld):
+        # a command with numbers that came already was written before the client could know
+        expunges = not _NUMBERED.search(session.buffer)
+    news = view.apply(changes, expunges=expunges, current=current)
+    if output := _said(session, view, news, changes, recent_from):
+        yield output
+
+
+def _take_recent(store: Store, mailbox: int, peek: bool) -> int:
+    return store.take_recent(mailbox, peek=peek)
+
+
+def _said(session: "IMAPSession", view: View, news: News, changes: Changes, recent_from: int | None) -> bytes:
+    if news.vanished and "QRESYNC" in session.enabled:
+        lines = [b"* VANISHED %b\r\n" % sequence.encode(news.vanished)]  # RFC 7162, 3.2.10.2
+    else:
+        lines = [b"* %d EXPUNGE\r\n" % number for number in news.expunged]
+    if news.exists is not None:
+        if recent_from is not None and not session.rev2:
+            view.add_recent(max(recent_from, news.arrived[0]), news.arrived[-1])
+        lines.append(b"* %d EXISTS\r\n" % news.exists)
+        if not session.rev2:
+            lines.append(b"* %d RECENT\r\n" % view.recent)
+    lines.append(new_keywords(view, changes.changed))
+    lines += [
+        b"* %d FETCH (UID %d FLAGS (%b)%b)\r\n"
+        % (number, copy.uid, flags_of(view, copy), b" MODSEQ (%d)" % copy.modseq if session.condstore else b"")
+        for number, copy in news.changed
+    ]
+    return b"".join(lines)
+
+
+def flags_of(view: View, copy: CopyRow) -> bytes:
+    """The flags of a copy as a session sees them, without parentheses."""
+    if view.is_recent(copy.uid):
+        return responses.recent_flags(copy.flags)
+    return responses.flags(copy.flags)
+
+
+def new_keywords(view: View, copies: Sequence[CopyRow]) -> bytes:
+    """FLAGS and PERMANENTFLAGS where keywords came to be that the client does not know (RFC 3501, 7.2.6)."""
+    found = {keyword for flags in {copy.flags for copy in copies} for keyword in flags if not keyword.startswith("\\")}
+    if found <= view.keywords:
+        return b""
+    view.keywords |= found
+    return responses.flag_lines(view.keywords, read_only=view.read_only)
