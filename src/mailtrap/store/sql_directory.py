@@ -1,19 +1,22 @@
-"""Accounts and mailboxes in the SQLite store, as one job changes them.
+"""Accounts and mailboxes in stores that speak SQL, as one job changes them.
 
 A mailbox is read when it is first needed, changed as an object, and written back by ``end``. A job raises its MODSEQ
 once, however much it changes.
+
+Where several jobs run at once, what is read to be changed is locked. All take the locks in one order, so that no two
+wait for each other: the directory (who makes, renames or takes away accounts or mailboxes), accounts with a quota and
+mailboxes, each by number, the head. What a job has made itself needs no lock.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed
 from .base import ALL, INBOX, Key, canonical, checked_name, superiors
-from .sqlite_rows import account_id
-from .sqlite_values import text, untext
-from .sqlite_writer import Outcome
+from .hints import Outcome
+from .sql_rows import Database, chunks
+from .sql_values import text, untext
 
 _BOX: Final = """SELECT mailbox.id, account, scope, address, name, uidvalidity, uidnext, modseq, recent_from, forgotten,
     selectable, special_use FROM mailbox JOIN account ON account.id = mailbox.account"""
@@ -47,22 +50,35 @@ class Box:
         self.name = untext(name)
 
 
+class Account(NamedTuple):
+    """What a job has to know of an account."""
+
+    id: int
+    quota: int | None
+
+
 class Directory:
     """Accounts and mailboxes, as one job changes them.
 
+    Args:
+        born: when the store was opened, in seconds since the epoch: no UIDVALIDITY is less.
+
     Attributes:
-        head: the last seq given.
+        head: the last seq given; asked for, it is held.
     """
 
-    def __init__(self, db: sqlite3.Connection, born: int) -> None:
+    HEAD = "state"  # the table whose one row has the column of this name
+    UIDVALIDITY = "state"
+    LOCKING = False  # whether others may write meanwhile
+
+    def __init__(self, db: Database, born: int) -> None:
         self.db = db
-        self.head: int
-        self._uidvalidity: int
-        self.head, self._uidvalidity = db.execute("SELECT head, uidvalidity FROM state").fetchone()
-        self._was = self.head, self._uidvalidity
         self._born = born
+        self._head: tuple[int, int] | None = None  # as it was and is
+        self._uidvalidity: tuple[int, int] | None = None
+        self._accounts: dict[Key, Account] = {}
         self._boxes: dict[int, Box] = {}
-        self._by_name: dict[tuple[int, str], Box] = {}
+        self._by_name: dict[tuple[int, str], int] = {}
         self._changed: set[int] = set()  # boxes to be written back
         self._bumped: set[int] = set()
         self._told: dict[int, int] = {}
@@ -70,19 +86,71 @@ class Directory:
 
     def end(self, result: Any) -> Outcome:
         """Write back what changed."""
-        for id_ in self._changed:
-            box = self._boxes[id_]
-            self.db.execute(
-                """UPDATE mailbox SET name = ?, uidvalidity = ?, uidnext = ?, modseq = ?, recent_from = ?,
-                    forgotten = ?, selectable = ?, special_use = ? WHERE id = ?""",
+        boxes = [self._boxes[id_] for id_ in sorted(self._changed)]
+        self.db.executemany(
+            """UPDATE mailbox SET name = ?, uidvalidity = ?, uidnext = ?, modseq = ?, recent_from = ?, forgotten = ?,
+                selectable = ?, special_use = ? WHERE id = ?""",
+            [
                 (
                     text(box.name), box.uidvalidity, box.uidnext, box.modseq, box.recent_from, box.forgotten,
                     box.selectable, box.special_use, box.id,
-                ),
-            )  # fmt: skip
-        if (self.head, self._uidvalidity) != self._was:
-            self.db.execute("UPDATE state SET head = ?, uidvalidity = ?", (self.head, self._uidvalidity))
-        return Outcome(result, self.head, self._told, self._tell)
+                )
+                for box in boxes
+            ],
+        )  # fmt: skip
+        if self._uidvalidity is not None and self._uidvalidity[0] != self._uidvalidity[1]:
+            self.db.execute(f"UPDATE {self.UIDVALIDITY} SET uidvalidity = ?", (self._uidvalidity[1],))  # noqa: S608
+        if self._head is None:
+            (head,) = self.db.execute(f"SELECT head FROM {self.HEAD}").fetchone()  # noqa: S608
+        else:
+            before, head = self._head
+            if before != head:
+                self.db.execute(f"UPDATE {self.HEAD} SET head = ?", (head,))  # noqa: S608
+        return Outcome(result, head, self._told, self._tell)
+
+    # ------------------------------------------------------------ locks
+
+    def _lock(self, table: str) -> str:
+        return f" FOR UPDATE OF {table}" if self.LOCKING else ""
+
+    def hold_directory(self) -> None:
+        """Nobody else makes, renames or takes away accounts and mailboxes until the end."""
+        if self._uidvalidity is None:
+            query = f"SELECT uidvalidity FROM {self.UIDVALIDITY}{self._lock(self.UIDVALIDITY)}"  # noqa: S608
+            (given,) = self.db.execute(query).fetchone()
+            self._uidvalidity = given, given
+
+    def hold(self, mailboxes: Iterable[int]) -> None:
+        """Read mailboxes; nobody else changes them until the end. Those that are not there are passed over."""
+        missing = sorted({id_ for id_ in mailboxes if id_ not in self._boxes})
+        for chunk in chunks(missing):
+            marks = ",".join("?" * len(chunk))
+            query = f"{_BOX} WHERE mailbox.id IN ({marks}) ORDER BY mailbox.id{self._lock('mailbox')}"
+            for columns in self.db.execute(query, chunk).fetchall():
+                self._know(Box(columns))
+
+    def hold_quotas(self, accounts: Iterable[int]) -> None:
+        """Nobody else puts anything into those of these accounts that have a quota, until the end."""
+        if self.LOCKING:
+            for chunk in chunks(sorted(set(accounts))):
+                marks = ",".join("?" * len(chunk))
+                query = f"SELECT id FROM account WHERE id IN ({marks}) AND quota IS NOT NULL ORDER BY id"  # noqa: S608
+                self.db.execute(f"{query}{self._lock('account')}", chunk)
+
+    @property
+    def head(self) -> int:
+        """The last seq given."""
+        if self._head is None:
+            (head,) = self.db.execute(f"SELECT head FROM {self.HEAD}{self._lock(self.HEAD)}").fetchone()  # noqa: S608
+            self._head = head, head
+        return self._head[1]
+
+    @head.setter
+    def head(self, head: int) -> None:
+        assert self._head is not None
+        self._head = self._head[0], head
+
+    # ------------------------------------------------------------ what is told
 
     def tell(self, *boxes: Box) -> None:
         """Subscribers are to hear of this job, and of these mailboxes."""
@@ -105,11 +173,12 @@ class Directory:
         """Make or change an account."""
         if key.address == ALL:
             raise NotAllowed(REFUSED)
-        account = account_id(self.db, key)
+        self.hold_directory()
+        account = self.find(key)
         if account is None:
             self._new_account(key, password, quota, declared=declared)
         elif declared:
-            columns = (None if password is None else text(password), quota, account)
+            columns = (None if password is None else text(password), quota, account.id)
             self.db.execute("UPDATE account SET password = ?, quota = ?, declared = 1 WHERE id = ?", columns)
             self.tell()
 
@@ -117,37 +186,40 @@ class Directory:
         """Take an account away."""
         if key.address == ALL:
             raise NotAllowed(REFUSED)
-        account = account_id(self.db, key)
+        self.hold_directory()
+        account = self.find(key)
         if account is None:
             return
-        for (mailbox,) in self.db.execute("SELECT id FROM mailbox WHERE account = ?", (account,)).fetchall():
+        for mailbox in self._hold_all(account.id):
             self._drop(self.box(mailbox))
         for table in ("subscription", "given_up"):
-            self.db.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608
-        self.db.execute("DELETE FROM account WHERE id = ?", (account,))
+            self.db.execute(f"DELETE FROM {table} WHERE account = ?", (account.id,))  # noqa: S608
+        self.db.execute("DELETE FROM account WHERE id = ?", (account.id,))
+        del self._accounts[key]
         self.tell()
 
     def fork_account(self, source: Key, target: Key) -> None:
         """Begin an account as another is."""
         if ALL in (source.address, target.address):
             raise NotAllowed(REFUSED)
-        if account_id(self.db, target) is not None:
+        self.hold_directory()
+        if self.find(target) is not None:
             return
         origin = self.account(source)
-        cursor = self.db.execute(
+        (twin,) = self.db.execute(
             "INSERT INTO account (scope, address, password, declared, quota)"
-            " SELECT ?, ?, password, declared, quota FROM account WHERE id = ?",
+            " SELECT CAST(? AS TEXT), CAST(? AS TEXT), password, declared, quota FROM account WHERE id = ?"
+            " RETURNING id",
             (text(target.scope), text(target.address), origin),
-        )
-        twin = cursor.lastrowid
+        ).fetchone()
         for table, columns in (("subscription", "name"), ("given_up", "name, uidvalidity")):
             self.db.execute(f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE account = ?", (twin, origin))  # noqa: S608
-        for (mailbox,) in self.db.execute("SELECT id FROM mailbox WHERE account = ?", (origin,)).fetchall():
+        for mailbox in self._hold_all(origin):
             columns = "name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable, special_use"
-            cursor = self.db.execute(
-                f"INSERT INTO mailbox (account, {columns}) SELECT ?, {columns} FROM mailbox WHERE id = ?",  # noqa: S608
+            (new,) = self.db.execute(
+                f"INSERT INTO mailbox (account, {columns}) SELECT ?, {columns} FROM mailbox WHERE id = ? RETURNING id",  # noqa: S608
                 (twin, mailbox),
-            )
+            ).fetchone()
             for table, columns in (
                 (
                     "copy",
@@ -157,54 +229,66 @@ class Directory:
             ):
                 self.db.execute(
                     f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE mailbox = ?",  # noqa: S608
-                    (cursor.lastrowid, mailbox),
+                    (new, mailbox),
                 )
-            self.tell(self.box(cursor.lastrowid or 0))
+            self.tell(self.box(new))
 
     def account(self, key: Key) -> int:
         """The number of an account that must be there; ``all`` comes to be."""
-        if key.address == ALL:
-            return self.everything(key.scope).account
-        found = account_id(self.db, key)
-        if found is None:
+        found = self.find(key)
+        if found is not None:
+            return found.id
+        if key.address != ALL:
             raise NoSuchAccount(f"there is no account {key.address!r}")
-        return found
+        self.hold_directory()
+        found = self.find(key)  # again: somebody may have been faster
+        return self._new_account(key, None, None, declared=True, tell=False) if found is None else found.id
+
+    def find(self, key: Key) -> Account | None:
+        """An account; None when there is none."""
+        account = self._accounts.get(key)
+        if account is None:
+            query = "SELECT id, quota FROM account WHERE scope = ? AND address = ?"
+            found = self.db.execute(query, (text(key.scope), text(key.address))).fetchone()
+            if found is not None:
+                account = self._accounts[key] = Account(*found)
+        return account
 
     def everything(self, scope: str) -> Box:
         """The mailbox of ``all`` in a scope."""
-        key = Key(scope, ALL)
-        account = account_id(self.db, key)
-        if account is None:
-            account = self._new_account(key, None, None, declared=True, tell=False)
-        box = self._named(account, INBOX)
-        assert box is not None
-        return box
+        mailbox = self._named(self.account(Key(scope, ALL)), INBOX)
+        assert mailbox is not None
+        return self.box(mailbox)
+
+    def _hold_all(self, account: int) -> list[int]:
+        """Hold all mailboxes of an account."""
+        mailboxes = sorted(self._names(account).values())
+        self.hold(mailboxes)
+        return mailboxes
 
     def _new_account(
         self, key: Key, password: str | None, quota: int | None, *, declared: bool, tell: bool = True
     ) -> int:
-        cursor = self.db.execute(
-            "INSERT INTO account (scope, address, password, declared, quota) VALUES (?, ?, ?, ?, ?)",
+        self.hold_directory()
+        (account,) = self.db.execute(
+            "INSERT INTO account (scope, address, password, declared, quota) VALUES (?, ?, ?, ?, ?) RETURNING id",
             (text(key.scope), text(key.address), None if password is None else text(password), declared, quota),
-        )
-        account = cursor.lastrowid
-        assert account is not None
+        ).fetchone()
+        self._accounts[key] = Account(account, quota)
         self.db.execute("INSERT INTO subscription VALUES (?, ?)", (account, INBOX))
         self._add_mailbox(account, INBOX, selectable=True)
         if tell:
             self.tell()
-        return account
+        return int(account)
 
     # ------------------------------------------------------------ mailboxes
 
     def box(self, mailbox: int) -> Box:
         """A mailbox that must be there."""
+        self.hold([mailbox])
         box = self._boxes.get(mailbox)
         if box is None:
-            columns = self.db.execute(f"{_BOX} WHERE mailbox.id = ?", (mailbox,)).fetchone()
-            if columns is None:
-                raise NoSuchMailbox(f"mailbox {mailbox} was deleted")
-            box = self._know(Box(columns))
+            raise NoSuchMailbox(f"mailbox {mailbox} was deleted")
         return box
 
     def own_box(self, mailbox: int) -> Box:
@@ -214,17 +298,18 @@ class Directory:
             raise NotAllowed(REFUSED)
         return box
 
-    def _named(self, account: int, name: str) -> Box | None:
-        box = self._by_name.get((account, name))
-        if box is None:
-            columns = self.db.execute(f"{_BOX} WHERE account = ? AND name = ?", (account, text(name))).fetchone()
-            if columns is not None:
-                box = self._boxes.get(columns[0]) or Box(columns)
-                self._know(box)
-        return box
+    def _named(self, account: int, name: str) -> int | None:
+        """The number of a mailbox by name; sure as long as the directory or the mailbox is held."""
+        mailbox = self._by_name.get((account, name))
+        if mailbox is None:
+            query = "SELECT id FROM mailbox WHERE account = ? AND name = ?"
+            found = self.db.execute(query, (account, text(name))).fetchone()
+            mailbox = None if found is None else int(found[0])
+        return mailbox
 
     def _know(self, box: Box) -> Box:
-        self._boxes[box.id] = self._by_name[box.account, box.name] = box
+        self._boxes[box.id] = box
+        self._by_name[box.account, box.name] = box.id
         return box
 
     def create_mailbox(self, key: Key, name: str, special_use: Iterable[str]) -> int:
@@ -232,9 +317,10 @@ class Directory:
         if key.address == ALL:
             raise NotAllowed(REFUSED)
         name = checked_name(name)
+        self.hold_directory()
         account = self.account(key)
         there = self._named(account, name)
-        if there is not None and there.selectable:
+        if there is not None and self.box(there).selectable:
             raise MailboxExists(f"there is a mailbox {name!r} already")
         box = self._new_mailbox(account, name)
         box.special_use = json.dumps(sorted(special_use))
@@ -244,6 +330,7 @@ class Directory:
 
     def delete_mailbox(self, mailbox: int) -> None:
         """Take a mailbox away."""
+        self.hold_directory()
         box = self.box(mailbox)
         if box.name == INBOX:
             raise NotAllowed("INBOX cannot be deleted")
@@ -264,9 +351,10 @@ class Directory:
 
     def subscribe(self, key: Key, name: str, on: bool) -> None:
         """Note or forget a subscription."""
+        self.hold_directory()
         values = self.account(key), text(canonical(name))
         if on:
-            self.db.execute("INSERT OR IGNORE INTO subscription VALUES (?, ?)", values)
+            self.db.execute("INSERT INTO subscription VALUES (?, ?) ON CONFLICT DO NOTHING", values)
         else:
             self.db.execute("DELETE FROM subscription WHERE account = ? AND name = ?", values)
 
@@ -276,20 +364,28 @@ class Directory:
 
     def _give_up(self, box: Box) -> None:
         values = (box.account, text(box.name), box.uidvalidity)
-        self.db.execute("INSERT OR REPLACE INTO given_up VALUES (?, ?, ?)", values)
+        self.db.execute(
+            """INSERT INTO given_up VALUES (?, ?, ?)
+                ON CONFLICT (account, name) DO UPDATE SET uidvalidity = excluded.uidvalidity""",
+            values,
+        )
         self._by_name.pop((box.account, box.name), None)
 
     def _next_uidvalidity(self) -> int:
-        self._uidvalidity = max(self._uidvalidity + 1, self._born)
-        return self._uidvalidity
+        self.hold_directory()
+        assert self._uidvalidity is not None
+        before, given = self._uidvalidity
+        given = max(given + 1, self._born)
+        self._uidvalidity = before, given
+        return given
 
     def _add_mailbox(self, account: int, name: str, *, selectable: bool) -> Box:
-        cursor = self.db.execute(
+        (mailbox,) = self.db.execute(
             """INSERT INTO mailbox (account, name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable,
-                special_use) VALUES (?, ?, ?, 1, 1, 1, 0, ?, '[]')""",
+                special_use) VALUES (?, ?, ?, 1, 1, 1, 0, ?, '[]') RETURNING id""",
             (account, text(name), self._next_uidvalidity(), selectable),
-        )
-        return self.box(cursor.lastrowid or 0)
+        ).fetchone()
+        return self.box(mailbox)
 
     def _add_superiors(self, account: int, name: str) -> None:
         for superior in superiors(name):
@@ -298,10 +394,12 @@ class Directory:
 
     def _new_mailbox(self, account: int, name: str) -> Box:
         """A mailbox that can be selected, with the names above it."""
-        box = self._named(account, name)
-        if box is None:
+        self.hold_directory()
+        mailbox = self._named(account, name)
+        if mailbox is None:
             self._add_superiors(account, name)
             return self._add_mailbox(account, name, selectable=True)
+        box = self.box(mailbox)
         box.selectable = True
         self._changed.add(box.id)
         return box
@@ -321,15 +419,17 @@ class Directory:
         if name.startswith(below):
             raise NotAllowed(f"{box.name!r} cannot be below itself")
         start = len(box.name)
-        for old, id_ in self._names(box.account).items():
-            if id_ == box.id or old.startswith(below):
-                other = self.box(id_)
-                self._give_up(other)
-                other.name = name + old[start:]
-                query = "SELECT uidvalidity FROM given_up WHERE account = ? AND name = ?"
-                before = self.db.execute(query, (other.account, text(other.name))).fetchone()
-                if before is not None and before[0] > other.uidvalidity:
-                    other.uidvalidity = self._next_uidvalidity()
-                self._changed.add(other.id)
-                self.tell(other)
+        names = {old: id_ for old, id_ in self._names(box.account).items() if id_ == box.id or old.startswith(below)}
+        self.hold(names.values())
+        for old, id_ in names.items():
+            other = self.box(id_)
+            self._give_up(other)
+            other.name = name + old[start:]
+            query = "SELECT uidvalidity FROM given_up WHERE account = ? AND name = ?"
+            before = self.db.execute(query, (other.account, text(other.name))).fetchone()
+            if before is not None and before[0] > other.uidvalidity:
+                other.uidvalidity = self._next_uidvalidity()
+            self._know(other)
+            self._changed.add(other.id)
+            self.tell(other)
         self._add_superiors(box.account, name)

@@ -1,34 +1,31 @@
-"""How values stand in the SQLite store's columns.
+"""How values stand in the columns of stores that speak SQL.
 
-Text is kept as text; what UTF-8 cannot say (bytes of a client that were no UTF-8) is kept as octets. What is not text
-is JSON, in ASCII.
+Text is kept as text. What a column cannot hold (NUL, and bytes of a client that were no UTF-8) is escaped: SUB, then
+four hexadecimal digits; so is SUB itself. What is not text is JSON, in ASCII.
 """
 
 import json
+import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from ..message.address import Address
 from ..message.envelope import NO_PARAMETERS, Envelope, Parameters
 from .flags import canonical
 
-Column = str | bytes
+_ESCAPE: Final = "\x1a"
+_UNFIT: Final = re.compile("[\0\x1a\ud800-\udfff]")
+_ESCAPED: Final = re.compile("\x1a([0-9a-f]{4})")
 
 
-def text(value: str) -> Column:
-    """Any ``str`` as a column; equal ones give equal columns."""
-    if value.isascii():
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-8", "surrogatepass")
-    return value
+def text(value: str) -> str:
+    """Any ``str`` as a column; equal ones give equal columns, others do not."""
+    return _UNFIT.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", value)
 
 
-def untext(column: Column) -> str:
+def untext(column: str) -> str:
     """The ``str`` of a column."""
-    return column if isinstance(column, str) else column.decode("utf-8", "surrogatepass")
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), column) if _ESCAPE in column else column
 
 
 @lru_cache(maxsize=1024)

@@ -1,28 +1,48 @@
-"""Rows of the SQLite store, read through any of its connections.
+"""Rows of the stores that speak SQL, read through any of their connections.
+
+The SQL here and in the modules beside it is what SQLite (3.35 or newer) and PostgreSQL both understand; ``?`` stands
+for a value.
 
 What is immutable once it is committed is cached: messages without their bytes, and the records of sessions. Nothing
-that changes is: a reader sees its own transaction, and another process may write to the same file.
+that changes is: a reader sees its own transaction, and another process may write to the same store.
 """
 
 import json
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from .. import limits
 from ..transcript import Session
 from .base import CopyRow, Key, MailboxRow, MessageRow, Status
 from .cache import Cache
-from .sqlite_values import Column, envelope_of, flags_of, text, untext
+from .sql_values import envelope_of, flags_of, text, untext
 
 _AT_ONCE = 500  # values in one statement
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
 
 MAILBOX = """SELECT mailbox.id, scope, address, name, uidvalidity, uidnext, modseq, special_use, selectable
     FROM mailbox JOIN account ON account.id = mailbox.account"""
 MESSAGE = "SELECT seq, scope, origin, received_at, size, served_size, envelope, session, transcript FROM message"
 COPY = "SELECT uid, message, flags, modseq, internal_date, save_date, prefix FROM copy"
+
+
+class Cursor(Protocol):
+    """What a query found."""
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Database(Protocol):
+    """A connection."""
+
+    def execute(self, query: str, values: Sequence[Any] = ..., /) -> Cursor: ...
+
+    def executemany(self, query: str, values: Iterable[Sequence[Any]], /) -> Any: ...
 
 
 class Rows:
@@ -46,7 +66,7 @@ class Rows:
         """Messages that were taken away."""
         self._messages.discard(seqs)
 
-    def messages(self, db: sqlite3.Connection, seqs: Collection[int], *, committed: bool) -> dict[int, MessageRow]:
+    def messages(self, db: Database, seqs: Collection[int], *, committed: bool) -> dict[int, MessageRow]:
         """Those of these messages that are there. Read in a transaction that writes they are not ``committed``."""
         found = self._messages.get(seqs)
         missing = [seq for seq in seqs if seq not in found]
@@ -59,23 +79,21 @@ class Rows:
             self.keep(read.values())
         return found | read
 
-    def _message(self, db: sqlite3.Connection, columns: Sequence[Any]) -> MessageRow:
+    def _message(self, db: Database, columns: Sequence[Any]) -> MessageRow:
         seq, scope, origin, received_at, size, served_size, envelope, session, transcript = columns
         return MessageRow(
             seq, untext(scope), origin, received_at, size, served_size, envelope_of(envelope),
             None if session is None else self._session(db, session), transcript,
         )  # fmt: skip
 
-    def _session(self, db: sqlite3.Connection, id: Column) -> Session:  # noqa: A002
+    def _session(self, db: Database, id: str) -> Session:  # noqa: A002
         known = self._sessions.get(untext(id))
         if known is not None:
             return known
         (summary,) = db.execute("SELECT summary FROM session WHERE id = ?", (id,)).fetchone()
         return self._sessions.setdefault(untext(id), Session.restored(json.loads(summary)))
 
-    def copies(
-        self, db: sqlite3.Connection, columns: Sequence[Sequence[Any]], *, committed: bool = True
-    ) -> list[CopyRow]:
+    def copies(self, db: Database, columns: Sequence[Sequence[Any]], *, committed: bool = True) -> list[CopyRow]:
         """Copies, each with its message."""
         messages = self.messages(db, {row[1] for row in columns}, committed=committed)
         return [
@@ -92,29 +110,29 @@ def mailbox_row(columns: Sequence[Any]) -> MailboxRow:
     return MailboxRow(id_, account, untext(name), uidvalidity, uidnext, modseq, uses, bool(selectable))
 
 
-def account_id(db: sqlite3.Connection, key: Key) -> int | None:
+def account_id(db: Database, key: Key) -> int | None:
     """The number of an account."""
     query = "SELECT id FROM account WHERE scope = ? AND address = ?"
     found = db.execute(query, (text(key.scope), text(key.address))).fetchone()
     return None if found is None else found[0]
 
 
-def used(db: sqlite3.Connection, account: int) -> int:
+def used(db: Database, account: int) -> int:
     """Octets of all copies of an account."""
-    query = """SELECT coalesce(sum(copy.size), 0) FROM mailbox JOIN copy ON copy.mailbox = mailbox.id
+    query = """SELECT coalesce(CAST(sum(copy.size) AS BIGINT), 0) FROM mailbox JOIN copy ON copy.mailbox = mailbox.id
         WHERE mailbox.account = ?"""
     (octets,) = db.execute(query, (account,)).fetchone()
     return int(octets)
 
 
-def status(db: sqlite3.Connection, mailbox: int, recent_from: int) -> Status:
+def status(db: Database, mailbox: int, recent_from: int) -> Status:
     """The counts of a mailbox."""
-    query = """SELECT count(*), coalesce(sum(NOT seen), 0), coalesce(sum(deleted), 0), coalesce(sum(uid >= ?), 0),
-        coalesce(sum(size), 0) FROM copy WHERE mailbox = ?"""
+    query = """SELECT count(*), count(*) FILTER (WHERE NOT seen), count(*) FILTER (WHERE deleted),
+        count(*) FILTER (WHERE uid >= ?), coalesce(CAST(sum(size) AS BIGINT), 0) FROM copy WHERE mailbox = ?"""
     return Status(*db.execute(query, (recent_from, mailbox)).fetchone())
 
 
-def select(db: sqlite3.Connection, query: str, mailbox: int, uids: Iterable[int] | None) -> list[Any]:
+def select(db: Database, query: str, mailbox: int, uids: Iterable[int] | None) -> list[Any]:
     """Run a query of ``copy`` for some UIDs of a mailbox, ascending; None: for all."""
     found: list[Any] = []
     for condition, values in _conditions(uids):
@@ -127,13 +145,13 @@ def _conditions(uids: Iterable[int] | None) -> Iterator[tuple[str, Sequence[int]
         yield "", ()
         return
     if not (isinstance(uids, range) and uids.step == 1):
-        wanted = sorted({uid for uid in uids if 0 < uid <= _LARGEST})
+        wanted = sorted({uid for uid in uids if 0 < uid <= LARGEST})
         if wanted and wanted[-1] - wanted[0] != len(wanted) - 1:
             for chunk in chunks(wanted):
                 yield f"AND uid IN ({','.join('?' * len(chunk))})", chunk
             return
         uids = range(wanted[0], wanted[-1] + 1) if wanted else range(0)
-    first, last = max(uids.start, 1), min(uids.stop - 1, _LARGEST)
+    first, last = max(uids.start, 1), min(uids.stop - 1, LARGEST)
     if first <= last:
         yield "AND uid BETWEEN ? AND ?", (first, last)
 

@@ -1,0 +1,365 @@
+"""What one job changes in a store that speaks SQL: one command, in the transaction that its store has opened.
+
+What is added is gathered and written by ``end``.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from .. import clock, limits
+from ..errors import MailboxExists, NoSuchMailbox, NotAllowed, OverQuota
+from ..message.structure import served_size
+from ..transcript import Session
+from .base import (
+    ALL,
+    INBOX,
+    NO_FLAGS,
+    CopyRow,
+    Delivery,
+    FlagMode,
+    Key,
+    MessageRow,
+    Placed,
+    Receipt,
+    Target,
+    checked_name,
+)
+from .flags import DELETED, SEEN, change
+from .flags import canonical as canonical_flags
+from .hints import Outcome
+from .sql_directory import REFUSED, Box, Directory
+from .sql_rows import COPY, LARGEST, Database, Rows, chunks, select, used
+from .sql_values import envelope_column, flags_column, text
+
+_ADD: Final = "INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SESSIONS: Final = 500  # named in one statement
+
+
+class Retry(Exception):
+    """Others changed what the job is about before it had it locked: it is to be run again."""
+
+
+class Work(Directory):
+    """One job's changes.
+
+    Attributes:
+        fresh: messages that are made.
+        removed: seqs of messages that are taken away.
+    """
+
+    def __init__(self, db: Database, rows: Rows, born: int) -> None:
+        super().__init__(db, born)
+        self.fresh: list[MessageRow] = []
+        self.removed: set[int] = set()
+        self._rows = rows
+        self._used: dict[int, int] = {}  # octets in accounts with a quota
+        self._sessions: dict[str, tuple[Session, bytes]] = {}
+        self._messages: list[tuple[Any, ...]] = []
+        self._copies_added: list[tuple[Any, ...]] = []
+
+    def end(self, result: Any) -> Outcome:
+        self._keep_sessions()
+        if self._messages:
+            marks = ", ".join("?" * len(self._messages[0]))
+            self.db.executemany(f"INSERT INTO message VALUES ({marks})", self._messages)  # noqa: S608
+        if self._copies_added:
+            self.db.executemany(_ADD, self._copies_added)
+        return super().end(result)
+
+    # ------------------------------------------------------------ deliveries
+
+    def deliver(self, batch: Sequence[Delivery]) -> list[Receipt]:
+        """Take a batch in; what would fail has failed before anything is changed."""
+        sizes = [served_size(delivery.raw) for delivery in batch]
+        self._admit(batch, sizes)
+        now = clock.now()
+        receipts = []
+        for delivery, size in zip(batch, sizes, strict=True):
+            if delivery.session is not None:
+                self._sessions.setdefault(delivery.session.id, (delivery.session, delivery.transcript))
+            places = [(self._target(target), target) for target in delivery.targets]
+            everything = self.everything(delivery.scope)
+            received = now if delivery.received_at is None else delivery.received_at
+            seq = self.head + 1
+            self.head = seq
+            row = MessageRow(
+                seq, delivery.scope, delivery.origin, received, len(delivery.raw), size, delivery.envelope,
+                delivery.session, delivery.transcript,
+            )  # fmt: skip
+            self._keep(row, delivery)
+            placed = []
+            for box, target in places:
+                internal = now if target.internal_date is None else target.internal_date
+                flags = canonical_flags(target.flags) if target.flags else NO_FLAGS
+                uid = self._add(box, row, flags, internal, now, target.prefix)
+                placed.append(Placed(box.id, box.uidvalidity, uid))
+            everything.uidnext = seq
+            self._add(everything, row, NO_FLAGS, received, received, b"")
+            self.fresh.append(row)
+            receipts.append(Receipt(seq, received, tuple(placed)))
+        return receipts
+
+    def _admit(self, batch: Sequence[Delivery], sizes: Sequence[int]) -> None:
+        """Raise what would fail."""
+        to_come: set[tuple[Key, str]] = set()
+        extra: dict[Key, int] = {}
+        for delivery, size in zip(batch, sizes, strict=True):
+            for target in delivery.targets:
+                key, name = target.account, checked_name(target.mailbox)
+                if key.address == ALL:
+                    raise NotAllowed(REFUSED)
+                canonical_flags(target.flags)  # what is no set of flags fails here
+                account = self.find(key)
+                if (key, name) not in to_come and name != INBOX and not target.create:
+                    mailbox = None if account is None else self._named(account.id, name)
+                    if mailbox is None or not self.box(mailbox).selectable:
+                        raise NoSuchMailbox(f"{key.address} has no mailbox {name!r}")
+                to_come.add((key, name))
+                extra[key] = extra.get(key, 0) + size + len(target.prefix)
+        for key, octets in extra.items():
+            self._check_quota(key, octets)
+
+    def _keep(self, row: MessageRow, delivery: Delivery) -> None:
+        """Gather a message and its bytes."""
+        raise NotImplementedError
+
+    def _columns(self, row: MessageRow) -> tuple[Any, ...]:
+        session = None if row.session is None else text(row.session.id)
+        return (
+            row.seq, text(row.scope), row.origin, row.received_at, row.size, row.served_size,
+            envelope_column(row.envelope), session, row.transcript,
+        )  # fmt: skip
+
+    def _keep_sessions(self) -> None:
+        """Write the records of connections whose messages are kept."""
+        if not self._sessions:
+            return
+        known: dict[str, str] = {}
+        ids = [text(id_) for id_ in self._sessions]
+        for start in range(0, len(ids), _SESSIONS):
+            chunk = ids[start : start + _SESSIONS]
+            marks = ",".join("?" * len(chunk))
+            known.update(self.db.execute(f"SELECT id, summary FROM session WHERE id IN ({marks})", chunk).fetchall())  # noqa: S608
+        changed = []
+        for id_, (session, transcript) in self._sessions.items():
+            summary = session.summary(transcript)
+            before = known.get(text(id_))
+            if before is not None:  # what is its first transcript now may be a later one: the opening stays
+                summary["opening"] = json.loads(before)["opening"]
+            column = json.dumps(summary)
+            if before != column:
+                changed.append((text(id_), column))
+        self.db.executemany(
+            "INSERT INTO session VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET summary = excluded.summary", changed
+        )
+
+    def _add(
+        self, box: Box, message: MessageRow, flags: frozenset[str], internal: float, saved: float, prefix: bytes
+    ) -> int:
+        uid, box.uidnext = box.uidnext, box.uidnext + 1
+        size = message.served_size + len(prefix)
+        bits = SEEN in flags, DELETED in flags
+        modseq = self._bump(box)
+        self._copies_added.append(
+            (box.id, uid, message.seq, flags_column(flags), *bits, modseq, internal, saved, prefix, size)
+        )
+        if box.account in self._used:
+            self._used[box.account] += size
+        return uid
+
+    def _target(self, target: Target) -> Box:
+        """The mailbox of an admitted target, made where there is none."""
+        account, name = self.find(target.account), checked_name(target.mailbox)
+        if account is None:
+            number = self._new_account(target.account, None, None, declared=False)
+        else:
+            number = account.id
+            mailbox = self._named(number, name)
+            if mailbox is not None and (box := self.box(mailbox)).selectable:
+                return box
+        return self._new_mailbox(number, name)
+
+    def _check_quota(self, key: Key, extra: int) -> None:
+        account = self.find(key)
+        if account is None or account.quota is None:
+            return
+        before = self._used.get(account.id)
+        if before is None:
+            before = self._used[account.id] = used(self.db, account.id)
+        if before + extra > account.quota:
+            raise OverQuota(f"{key.address} may keep {account.quota} octets")
+
+    # ------------------------------------------------------------ messages
+
+    def remove(self, seqs: Collection[int]) -> int:
+        """Take messages away."""
+        asked = sorted(seq for seq in set(seqs) if 0 < seq <= LARGEST)
+        copies = self._copies_of(asked)
+        self.hold(copies)
+        if self.LOCKING:  # what was copied before the mailboxes were held
+            copies = self._copies_of(asked)
+            if not all(mailbox in self._boxes for mailbox in copies):
+                raise Retry
+        there: list[int] = []
+        for chunk in chunks(asked):
+            marks = ",".join("?" * len(chunk))
+            there += (seq for (seq,) in self.db.execute(f"SELECT seq FROM message WHERE seq IN ({marks})", chunk))  # noqa: S608
+        if not there:
+            return 0
+        for mailbox, uids in copies.items():
+            self._take(self.box(mailbox), sorted(uids))
+        _ = self.head  # held: no message that is on its way names a session that is taken away here
+        sessions: set[Any] = set()
+        for chunk in chunks(there):
+            marks = ",".join("?" * len(chunk))
+            found = self.db.execute(f"SELECT DISTINCT session FROM message WHERE seq IN ({marks})", chunk)  # noqa: S608
+            sessions.update(session for (session,) in found)
+            self._drop_bodies(marks, chunk)
+            self.db.execute(f"DELETE FROM message WHERE seq IN ({marks})", chunk)  # noqa: S608
+        for session in sessions - {None}:
+            if self.db.execute("SELECT 1 FROM message WHERE session = ?", (session,)).fetchone() is None:
+                self.db.execute("DELETE FROM session WHERE id = ?", (session,))
+        self.tell()
+        self.removed.update(there)
+        return len(there)
+
+    def _drop_bodies(self, marks: str, seqs: Sequence[int]) -> None:
+        """Take the bytes away of messages that still are there."""
+        raise NotImplementedError
+
+    def _copies_of(self, seqs: Sequence[int]) -> dict[int, list[int]]:
+        """The UIDs of the copies of messages, by mailbox."""
+        copies: dict[int, list[int]] = {}
+        for chunk in chunks(seqs):
+            marks = ",".join("?" * len(chunk))
+            found = self.db.execute(f"SELECT mailbox, uid FROM copy WHERE message IN ({marks})", chunk)  # noqa: S608
+            for mailbox, uid in found:
+                copies.setdefault(mailbox, []).append(uid)
+        return copies
+
+    def clear(self, scope: str) -> None:
+        """Take away the messages of a scope and the copies in its accounts."""
+        query = "SELECT mailbox.id FROM mailbox JOIN account ON account.id = mailbox.account WHERE scope = ?"
+        own = [mailbox for (mailbox,) in self.db.execute(query, (text(scope),)).fetchall()]
+        self.hold([*own, *self._copies_of(self._seqs(scope))])
+        for mailbox in own:
+            if (box := self._boxes.get(mailbox)) is not None:
+                self._take(box, [uid for (uid,) in select(self.db, "SELECT uid FROM copy", box.id, None)])
+        self.remove(self._seqs(scope))
+
+    def _seqs(self, scope: str) -> list[int]:
+        return [seq for (seq,) in self.db.execute("SELECT seq FROM message WHERE scope = ?", (text(scope),))]
+
+    # ------------------------------------------------------------ copies
+
+    def rename_mailbox(self, mailbox: int, name: str) -> None:
+        """Rename a mailbox with those below it."""
+        self.hold_directory()
+        box = self.own_box(mailbox)
+        name = checked_name(name)
+        if self._named(box.account, name) is not None:
+            raise MailboxExists(f"there is a mailbox {name!r} already")
+        if box.name == INBOX:
+            new = self._new_mailbox(box.account, name)
+            self.tell(box, new)
+            self._transfer(box, self._copies(box, None), new, move=True)
+        else:
+            self.rename(box, name)
+
+    def renumber(self, mailbox: int) -> int:
+        """Give the copies of a mailbox new UIDs."""
+        self.hold_directory()
+        box = self.own_box(mailbox)
+        uids = [uid for (uid,) in select(self.db, "SELECT uid FROM copy", box.id, None)]
+        recent = sum(uid >= box.recent_from for uid in uids)
+        box.uidvalidity = self._next_uidvalidity()
+        # nobody can follow from before to after: what vanished, vanished under UIDs that mean nothing now
+        box.forgotten = self._bump(box)
+        self.db.execute("DELETE FROM vanished WHERE mailbox = ?", (box.id,))
+        changes = [(new, box.modseq, box.id, old) for new, old in enumerate(uids, start=1)]  # never upwards: no clash
+        self.db.executemany("UPDATE copy SET uid = ?, modseq = ? WHERE mailbox = ? AND uid = ?", changes)
+        box.uidnext = len(uids) + 1
+        box.recent_from = box.uidnext - recent
+        return box.uidvalidity
+
+    def set_flags(
+        self, mailbox: int, uids: Iterable[int], flags: frozenset[str], mode: FlagMode, unchanged_since: int | None
+    ) -> tuple[list[CopyRow], list[int]]:
+        """Change flags; ``flags`` is canonical."""
+        box = self.box(mailbox)
+        rows: list[CopyRow] = []
+        left: list[int] = []
+        changes = []
+        for copy in self._copies(box, uids):
+            if unchanged_since is not None and copy.modseq > unchanged_since:
+                left.append(copy.uid)
+                continue
+            new = change(copy.flags, flags, mode)
+            if new is not copy.flags:
+                copy = CopyRow(
+                    copy.uid, copy.message, new, self._bump(box), copy.internal_date, copy.save_date, copy.prefix
+                )
+                changes.append((flags_column(new), SEEN in new, DELETED in new, copy.modseq, box.id, copy.uid))
+            rows.append(copy)
+        self.db.executemany(
+            "UPDATE copy SET flags = ?, seen = ?, deleted = ?, modseq = ? WHERE mailbox = ? AND uid = ?", changes
+        )
+        return rows, left
+
+    def copy(self, mailbox: int, uids: Iterable[int], target: int, *, move: bool) -> list[tuple[int, int]]:
+        """Copy or move."""
+        if self.LOCKING:
+            account = self.db.execute("SELECT account FROM mailbox WHERE id = ?", (target,)).fetchone()
+            self.hold_quotas(account or ())
+        self.hold((mailbox, target))
+        source, box = self.box(mailbox), self.own_box(target)
+        if not box.selectable:
+            raise NoSuchMailbox(f"{box.name!r} cannot be selected")
+        copies = self._copies(source, uids)
+        if copies and not (move and source.key == box.key):
+            self._check_quota(box.key, sum(copy.size for copy in copies))
+        return self._transfer(source, copies, box, move=move)
+
+    def expunge(self, mailbox: int, uids: Iterable[int]) -> list[int]:
+        """Take copies away."""
+        box = self.box(mailbox)
+        there = [uid for (uid,) in select(self.db, "SELECT uid FROM copy", box.id, uids)]
+        self._take(box, there)
+        return there
+
+    def _copies(self, box: Box, uids: Iterable[int] | None) -> list[CopyRow]:
+        return self._rows.copies(self.db, select(self.db, COPY, box.id, uids), committed=False)
+
+    def _transfer(self, source: Box, copies: Sequence[CopyRow], target: Box, *, move: bool) -> list[tuple[int, int]]:
+        now = clock.now()
+        pairs = []
+        for copy in copies:
+            uid = self._add(target, copy.message, copy.flags, copy.internal_date, now, copy.prefix)
+            pairs.append((copy.uid, uid))
+        if move:
+            self._take(source, [copy.uid for copy in copies])
+        return pairs
+
+    def _take(self, box: Box, uids: Sequence[int]) -> None:
+        """Take copies away that are there, ascending."""
+        if not uids:
+            return
+        modseq = self._bump(box)
+        ranges: list[list[int]] = []
+        for uid in uids:
+            if ranges and ranges[-1][1] == uid - 1:
+                ranges[-1][1] = uid
+            else:
+                ranges.append([uid, uid])
+        gone = [(box.id, first, last) for first, last in ranges]
+        # a range goes from one UID that is there to another, with none between that stays
+        self.db.executemany("DELETE FROM copy WHERE mailbox = ? AND uid BETWEEN ? AND ?", gone)
+        self.db.executemany(
+            "INSERT INTO vanished VALUES (?, ?, ?, ?)", [(box.id, modseq, first, last) for first, last in ranges]
+        )
+        (count,) = self.db.execute("SELECT count(*) FROM vanished WHERE mailbox = ?", (box.id,)).fetchone()
+        if (over := count - limits.VANISHED_RANGES) > 0:
+            query = "SELECT modseq FROM vanished WHERE mailbox = ? ORDER BY modseq, first LIMIT 1 OFFSET ?"
+            (box.forgotten,) = self.db.execute(query, (box.id, over - 1)).fetchone()
+            self.db.execute("DELETE FROM vanished WHERE mailbox = ? AND modseq <= ?", (box.id, box.forgotten))

@@ -1,0 +1,109 @@
+"""A thread that writes what waits, as many jobs as there are in one go.
+
+So deliveries share the price of a commit. ``Job.finish`` is called after the commit, and only then; it may use the
+store: a job that is given from the writing thread is written at once.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from ..errors import StoreError
+
+W = TypeVar("W")
+
+_GROUP: Final = 500  # jobs in one go
+
+
+@dataclass(slots=True)
+class Job(Generic[W]):
+    """Something to be written, and who is told: its result, or what went wrong."""
+
+    work: W
+    finish: Callable[[Any, Exception | None], None]
+
+
+class Writer(ABC, Generic[W]):
+    """Takes jobs from any thread and writes them, in order."""
+
+    def __init__(self, report: Callable[[BaseException], None]) -> None:
+        self._report = report
+        self._jobs: deque[Job[W]] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="mailtrap-store", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def put(self, job: Job[W]) -> None:
+        """Write a job soon; its ``finish`` is called once, whatever happens."""
+        with self._wake:
+            refused = self._closing
+            if not refused:
+                self._jobs.append(job)
+                self._wake.notify()
+        if refused:
+            self._finish(job, None, StoreError("the store is closed"))
+
+    def run(self, work: W) -> Any:
+        """Write something and wait for it; returns its result."""
+        answer: list[tuple[Any, Exception | None]] = []
+        done = threading.Event()
+
+        def finish(result: Any, error: Exception | None) -> None:
+            answer.append((result, error))
+            done.set()
+
+        job = Job(work, finish)
+        if threading.current_thread() is self._thread and not self._closing:
+            self._write([job])
+        else:
+            self.put(job)
+        done.wait()
+        result, error = answer[0]
+        if error is not None:
+            raise error
+        return result
+
+    def close(self) -> None:
+        """Write what waits, and end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # ------------------------------------------------------------ in the writing thread
+
+    def _run(self) -> None:
+        try:
+            while jobs := self._next():
+                self._write(jobs)
+        finally:
+            self._release()
+
+    def _next(self) -> list[Job[W]]:
+        with self._wake:
+            while not self._jobs:
+                if self._closing:
+                    return []
+                self._wake.wait()
+            return [self._jobs.popleft() for _ in range(min(len(self._jobs), _GROUP))]
+
+    @abstractmethod
+    def _write(self, jobs: Sequence[Job[W]]) -> None:
+        """Write all of these, and finish each."""
+
+    def _release(self) -> None:
+        """The thread ends."""
+
+    def _finish(self, job: Job[W], result: Any, error: Exception | None) -> None:
+        try:
+            job.finish(result, error)
+        except Exception as caught:  # noqa: BLE001  the commit stands
+            self._report(caught)
