@@ -1,10 +1,16 @@
 """pytest fixtures and expectations for mail. The public names, loaded when they are used.
 
 The fixtures are in the pytest plugin ``mailtrap``; tests import ``expect``, and classes for annotations.
+
+PYTEST_DONT_REWRITE: see ``imports``.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+
+from .imports import install
+
+install()  # before anything else of ours is imported
 
 if TYPE_CHECKING:
     from mailtrap import MailServer as MailServer

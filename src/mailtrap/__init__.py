@@ -1,4 +1,7 @@
-"""A mail server for tests. The public names, loaded when they are used."""
+"""A mail server for tests. The public names, loaded when they are used.
+
+PYTEST_DONT_REWRITE: no module here is a test, and pytest need not load it as one.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final

@@ -17,7 +17,6 @@ from .delivery.refusal import Refusal
 from .delivery.services import Commands, Services
 from .errors import ConfigError, MailtrapError
 from .faults import RuleBook
-from .imap.session import IMAPSession
 from .net.certificates import Certificates
 from .net.driver import Driver
 from .net.http import HTTPServer
@@ -25,7 +24,6 @@ from .net.hub import Hub
 from .net.listeners import bind
 from .net.loop import LoopThread
 from .plugins import Plugins
-from .pop3.session import POP3Session
 from .scopes import Scope, Scopes
 from .smtp.edge import Edge
 from .smtp.session import Flavour, SMTPSession
@@ -189,11 +187,15 @@ class Parts:
         if protocol == "pop3":
 
             def pop3(peer: tuple[str, int]) -> Machine:
+                from .pop3.session import POP3Session  # here, as IMAP below: most tests read with neither
+
                 return POP3Session(*self._record(protocol, peer, listener), services, implicit_tls=implicit)
 
             return pop3
 
         def imap(peer: tuple[str, int]) -> Machine:
+            from .imap.session import IMAPSession
+
             return IMAPSession(*self._record(protocol, peer, listener), services, implicit_tls=implicit)
 
         return imap

@@ -13,6 +13,10 @@ import pytest_mailtrap.expectations
 import pytest_mailtrap.reporting  # noqa: F401
 from mailtrap.wire.steps import Delay
 
+# An example needs no plugin but ours.
+ALONE = [
+    f"-pno:{name}" for name in ("anyio", "asyncio", "cacheprovider", "django", "html", "randomly", "syrupy")
+]  # fmt: skip
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")

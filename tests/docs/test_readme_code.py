@@ -12,7 +12,7 @@ import pytest
 
 from mailtrap import MailtrapError
 
-from .conftest import document
+from .conftest import ALONE, document
 
 BLOCKS = document("README.md").blocks("python")
 
@@ -50,7 +50,7 @@ def test_the_test_of_ten_lines(pytester):
     code = BLOCKS[0]
     assert len([line for line in code.splitlines() if line.strip()]) == 10
     pytester.makepyfile(test_it=code)
-    pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess(*ALONE, "-W", "error").assert_outcomes(passed=1)
 
 
 def test_waiting(mailserver, tmp_path):

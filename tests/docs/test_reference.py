@@ -13,7 +13,7 @@ from mailtrap.errors import ServerError
 from pytest_mailtrap import Expectation, LateMailWarning
 from pytest_mailtrap.options import INI
 
-from .conftest import ROOT, document
+from .conftest import ALONE, ROOT, document
 
 HOOKS = document("docs/reference/hooks.md")
 FIXTURES = document("docs/reference/fixtures.md")
@@ -138,7 +138,7 @@ def test_errors_and_warnings_that_are_named() -> None:
 def test_the_example_of_the_marker(pytester: pytest.Pytester) -> None:
     (code,) = FIXTURES.blocks("python")
     pytester.makepyfile(test_it=f"import pytest\n\n{code}")
-    pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess(*ALONE, "-W", "error").assert_outcomes(passed=1)
 
 
 def test_who_wins() -> None:

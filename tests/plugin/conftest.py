@@ -1,6 +1,6 @@
 """A suite of somebody's own, run with the plugin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -29,20 +29,30 @@ def send(server, to="bob@example.com", subject="Hello", **content):
         smtp.send_message(mail(to, subject, **content))
 """
 
+# Plugins that are installed for tests which ask for them.
+OTHERS = ("anyio", "asyncio", "django", "html", "html_fixtures", "metadata", "randomly", "syrupy", "time_machine")
+
 Run = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run test code with the plugin, in this process unless ``subprocess=True``; warnings are errors there too."""
+    """Run test code with the plugin, in this process unless ``subprocess=True``; warnings are errors there too.
+
+    Of other plugins those are there that ``plugins`` names, and xdist and timeout.
+    """
     for name in ("MAILTRAP_TIMEOUT", "MAILTRAP_URL", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(source: str, *args: str, conftest: str = "", ini: str = "", subprocess: bool = False) -> pytest.RunResult:
+    def run(
+        source: str, *args: str, conftest: str = "", ini: str = "", plugins: Collection[str] = (),
+        subprocess: bool = False,
+    ) -> pytest.RunResult:  # fmt: skip
         pytester.makepyfile(helpers=HELPERS, test_it=source)
         pytester.makeconftest(conftest)
         pytester.makeini(f"[pytest]\nfilterwarnings = error\n{ini}")
-        arguments = ("-p", "no:randomly", "-p", "no:cacheprovider", *args)
+        unwanted = [f"-pno:{name}" for name in ("cacheprovider", *OTHERS) if name not in plugins]
+        arguments = (*unwanted, *args)
         return (pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess)(*arguments)
 
     return run

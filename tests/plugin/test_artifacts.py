@@ -480,7 +480,10 @@ class TestOtherReports:
     @pytest.mark.parametrize("arguments", [(), ("-n2",)], ids=["one process", "xdist"])
     def test_pytest_html(self, run, pytester, arguments):
         pytest.importorskip("pytest_html")
-        run(SUITE, "--html=reports/out.html", "-W", "ignore::DeprecationWarning", *arguments, subprocess=True)
+        run(
+            SUITE, "--html=reports/out.html", "-W", "ignore::DeprecationWarning", *arguments,
+            plugins=("html", "html_fixtures", "metadata"), subprocess=True,
+        )  # fmt: skip
         report = (pytester.path / "reports/out.html").read_text("utf-8")
         assert f"../test-results/{only(pytester.path).name}/index.html" in report
 

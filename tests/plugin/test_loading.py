@@ -22,8 +22,29 @@ def test_the_plugin_imports_only_pytest():
     assert set(loaded) == {
         "pytest_mailtrap", "pytest_mailtrap.plugin", "pytest_mailtrap.options", "pytest_mailtrap.fixtures",
         "pytest_mailtrap.watch", "pytest_mailtrap.distribution", "pytest_mailtrap.hooks",
-        "pytest_mailtrap.run",
+        "pytest_mailtrap.imports", "pytest_mailtrap.run",
     }  # fmt: skip
+
+
+def test_our_modules_are_not_loaded_as_tests(run):
+    """``-p`` marks what it names, as an installed wheel marks its packages; only the suite for stores is wanted."""
+    run(
+        """
+        import sys
+        from _pytest.assertion.rewrite import AssertionRewritingHook
+
+        def test_it(mailserver):
+            import mailtrap.store.contract.messages
+            from pytest_mailtrap import expect
+            ours = [name for name in sys.modules if name.partition(".")[0] in ("mailtrap", "pytest_mailtrap")]
+            rewritten = {name for name in ours if isinstance(sys.modules[name].__loader__, AssertionRewritingHook)}
+            assert "mailtrap.store.contract.messages" in rewritten
+            assert {name for name in rewritten if not name.startswith("mailtrap.store.contract")} <= {
+                "pytest_mailtrap", "pytest_mailtrap.imports"
+            }
+        """,
+        "-p", "mailtrap", subprocess=True,
+    ).assert_outcomes(passed=1)  # fmt: skip
 
 
 def test_a_run_without_mail_loads_nothing_of_the_server(run, monkeypatch):
