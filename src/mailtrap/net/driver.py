@@ -11,7 +11,7 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
@@ -78,7 +78,7 @@ class Driver(Connection):
     _ticket = 0  # the wait whose end is awaited: results of any other are dropped
     _deferred: Step | None = None
     _timer: asyncio.TimerHandle | None = None
-    _watching: Sequence[int] = ()
+    _watching: Sequence[Hashable] = ()
     _eof_told = False
     begun = False
 
@@ -360,8 +360,8 @@ class Driver(Connection):
                 self.end()
             return False
         if isinstance(step, Watch):
-            self.hub.watch(self, self._watching, step.mailboxes)
-            self._watching = step.mailboxes
+            self.hub.watch(self, self._watching, step.wanted)
+            self._watching = step.wanted
             return True
         if isinstance(step, Pause):
             self._state = _WAITING

@@ -7,7 +7,7 @@ thread. One timer at most is scheduled per server, and none without connections.
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,8 +62,8 @@ class Hub:
         self._unfinished: set[Driver] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._empty: asyncio.Event | None = None
-        self._watched: dict[int, set[Driver]] = {}
-        self._hinted: set[int] = set()
+        self._watched: dict[Hashable, set[Driver]] = {}
+        self._hinted: set[Hashable] = set()
         self._hint_lock = threading.Lock()
         self._sweep: asyncio.TimerHandle | None = None
         self._interval = _SLOWEST
@@ -182,23 +182,27 @@ class Hub:
 
     # ------------------------------------------------------------ watchers
 
-    def watch(self, driver: "Driver", before: Sequence[int], mailboxes: Sequence[int]) -> None:
+    def watch(self, driver: "Driver", before: Sequence[Hashable], wanted: Sequence[Hashable]) -> None:
         """The driver, which watched these before, is woken at hints on those from now on."""
-        for mailbox in before:
-            if (drivers := self._watched.get(mailbox)) is not None:
+        for watched in before:
+            if (drivers := self._watched.get(watched)) is not None:
                 drivers.discard(driver)
                 if not drivers:
-                    del self._watched[mailbox]
-        for mailbox in mailboxes:
-            self._watched.setdefault(mailbox, set()).add(driver)
+                    del self._watched[watched]
+        for watched in wanted:
+            self._watched.setdefault(watched, set()).add(driver)
 
     def hint(self, hint: Hint) -> None:
-        """Wake who watches one of these mailboxes. From any thread; many hints at once are one wake-up.
+        """Wake who watches one of these mailboxes or accounts. From any thread; many hints at once are one wake-up.
 
         Nobody is woken before this returns: a deliverer's reply does not wait for its readers.
         """
         watched = self._watched
-        if not watched or not (hit := [mailbox for mailbox in hint.mailboxes if mailbox in watched]):
+        if not watched:
+            return
+        hit: list[Hashable] = [mailbox for mailbox in hint.mailboxes if mailbox in watched]
+        hit += [account for account in hint.accounts if account in watched]
+        if not hit:
             return
         with self._hint_lock:
             first = not self._hinted
@@ -209,7 +213,7 @@ class Hub:
     def _wake(self) -> None:
         with self._hint_lock:
             hinted, self._hinted = self._hinted, set()
-        drivers = {driver for mailbox in hinted for driver in self._watched.get(mailbox, ())}
+        drivers = {driver for watched in hinted for driver in self._watched.get(watched, ())}
         for driver in drivers:
             driver.hinted()
 

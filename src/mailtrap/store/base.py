@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from ..errors import NotAllowed
@@ -36,6 +37,9 @@ FlagMode = Literal["add", "remove", "replace"]
 ALL: Final = "all"  # the account that is the record of messages
 INBOX: Final = "INBOX"
 NO_FLAGS: Final[frozenset[str]] = frozenset()
+NO_RIGHTS: Final[Mapping[str, str]] = MappingProxyType({})
+PRIVATE: Final = "/private/"  # how names of annotations begin (RFC 5464, 3.2)
+SHARED: Final = "/shared/"
 
 
 class Key(NamedTuple):
@@ -78,6 +82,8 @@ class Delivery:
         transcript: of its own transaction, as ``Session.cut()`` gives it.
         session: the record of the connection it came by; None where there was none.
         received_at: seconds since the epoch; None is the time of the commit.
+        replaces: copies that go in the same commit (RFC 8508), as mailbox and UID; those that are not there are
+            passed over.
     """
 
     scope: str
@@ -88,6 +94,7 @@ class Delivery:
     session: Session | None = None
     transcript: bytes = b""
     received_at: float | None = None
+    replaces: Sequence[tuple[int, int]] = ()
 
 
 class Placed(NamedTuple):
@@ -166,17 +173,37 @@ class CopyRow:
 
 @dataclass(slots=True, frozen=True)
 class AccountRow:
-    """An account. ``declared``: by somebody, not by a delivery or a login."""
+    """An account.
+
+    Attributes:
+        declared: by somebody, not by a delivery or a login.
+        quota: octets of all its copies, as they are served; None: no limit.
+        message_quota: how many copies; None: no limit.
+    """
 
     key: Key
     password: str | None
     declared: bool
-    quota: int | None  # octets
+    quota: int | None
+    message_quota: int | None = None
+
+
+class Usage(NamedTuple):
+    """What an account keeps: octets of all its copies as they are served, and how many they are."""
+
+    octets: int
+    messages: int
 
 
 @dataclass(slots=True, frozen=True)
 class MailboxRow:
-    """A mailbox as it is now. ``selectable`` is False for a name that only has children (RFC 3501, 6.3.4)."""
+    """A mailbox as it is now.
+
+    Attributes:
+        special_use: ``\\Sent`` ``\\Drafts`` ... (RFC 6154).
+        selectable: False for a name that only has children (RFC 3501, 6.3.4).
+        acl: identifiers and their rights (RFC 4314), each right a letter, sorted. What they mean is not the store's.
+    """
 
     id: int
     account: Key
@@ -184,19 +211,26 @@ class MailboxRow:
     uidvalidity: int
     uidnext: int
     highestmodseq: int
-    special_use: frozenset[str] = NO_FLAGS  # \Sent \Drafts ... (RFC 6154)
+    special_use: frozenset[str] = NO_FLAGS
     selectable: bool = True
+    acl: Mapping[str, str] = field(default_factory=lambda: NO_RIGHTS, hash=False)
 
 
 @dataclass(slots=True, frozen=True)
 class Status:
-    """Counts of a mailbox. ``size``: octets of its copies as they are served."""
+    """Counts of a mailbox.
+
+    Attributes:
+        size: octets of its copies as they are served.
+        deleted_size: of those with ``\\Deleted``.
+    """
 
     messages: int
     unseen: int
     deleted: int
     recent: int
     size: int
+    deleted_size: int = 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -231,10 +265,15 @@ class Hint(NamedTuple):
 
     A mailbox that was deleted is among them, so that who has it open asks and finds ``NoSuchMailbox``. Hints of several
     commits may come as one, and those of two threads in either order.
+
+    Attributes:
+        accounts: whose list of mailboxes may look different: names, subscriptions, rights, annotations; the server's
+            own annotations are those of ``all``. The accounts that a mailbox is shared with are among them.
     """
 
     seq: int
     mailboxes: Mapping[int, int]
+    accounts: frozenset[Key] = frozenset()
 
 
 Subscriber = Callable[[Hint], None]
@@ -356,9 +395,10 @@ class Store(ABC):
 
     @abstractmethod
     def put_account(
-        self, key: Key, *, password: str | None = None, quota: int | None = None, declared: bool = True
-    ) -> AccountRow:
-        """Make an account with an INBOX, or give it this password and quota.
+        self, key: Key, *, password: str | None = None, quota: int | None = None, message_quota: int | None = None,
+        declared: bool = True,
+    ) -> AccountRow:  # fmt: skip
+        """Make an account with an INBOX, or give it this password and these quotas.
 
         Not declared: only made when there is none, else left as it is.
         """
@@ -377,13 +417,18 @@ class Store(ABC):
 
     @abstractmethod
     def fork_account(self, source: Key, target: Key) -> AccountRow:
-        """Give a child scope its own account that begins as the source's: password, mailboxes, subscriptions and
-        copies, with the same UIDs, MODSEQs and UIDVALIDITY. Nothing happens when the target is there already.
+        """Give a child scope its own account that begins as the source's: password, quotas, mailboxes with their
+        rights, subscriptions, its annotations, and copies, with the same UIDs, MODSEQs and UIDVALIDITY. Nothing
+        happens when the target is there already.
         """
 
     @abstractmethod
-    def used(self, key: Key) -> int:
-        """Octets of all copies of an account as they are served."""
+    def set_quota(self, key: Key, quota: int | None, message_quota: int | None) -> AccountRow:
+        """Give an account these quotas; what is over them already stays."""
+
+    @abstractmethod
+    def used(self, key: Key) -> Usage:
+        """What an account keeps."""
 
     # ------------------------------------------------------------ mailboxes
 
@@ -403,6 +448,7 @@ class Store(ABC):
     def create_mailbox(self, key: Key, name: str, *, special_use: Iterable[str] = ()) -> MailboxRow:
         """Make a mailbox; superior names that do not exist come to be, unselectable (``/`` separates).
 
+        It begins with the rights of the mailbox above it, if there is one.
         Raises ``MailboxExists``; a name that was unselectable becomes selectable. ``NotAllowed`` for a name that is
         none: empty, or with an empty part.
         """
@@ -430,6 +476,31 @@ class Store(ABC):
     @abstractmethod
     def subscriptions(self, key: Key) -> Sequence[str]:
         """The names subscribed to, sorted. INBOX is subscribed from the beginning."""
+
+    @abstractmethod
+    def set_rights(
+        self, mailbox: int, identifier: str, rights: Iterable[str] | None, mode: FlagMode = "replace"
+    ) -> MailboxRow:
+        """Give an identifier rights on a mailbox, some more or some less; None takes it out of the list."""
+
+    @abstractmethod
+    def shared(self, scope: str, identifiers: Collection[str]) -> Sequence[MailboxRow]:
+        """The mailboxes of a scope, by account and name, in whose lists one of these identifiers has a right."""
+
+    @abstractmethod
+    def annotations(self, key: Key, mailboxes: Sequence[int | None]) -> Sequence[Mapping[str, bytes]]:
+        """The annotations (RFC 5464) of each of these mailboxes as an account sees them; None is the server.
+
+        Those under ``/private/`` are the account's own, those under ``/shared/`` everybody's: of the mailbox, or of the
+        server in the account's scope. A mailbox that was deleted has none.
+        """
+
+    @abstractmethod
+    def annotate(self, key: Key, mailbox: int | None, entries: Mapping[str, bytes | None]) -> None:
+        """Change annotations of a mailbox, or with None the server's: all of them or none. None as a value removes.
+
+        ``NotAllowed`` for a name that begins with neither ``/private/`` nor ``/shared/``.
+        """
 
     @abstractmethod
     def renumber(self, mailbox: int) -> int:
@@ -570,3 +641,37 @@ def canonical(name: str) -> str:
 def same(row: Any, other: Any) -> bool:
     """Whether two rows say the same; rows compare by identity because they are many."""
     return type(row) is type(other) and all(getattr(row, n) == getattr(other, n) for n in row.__slots__)
+
+
+def changed_rights(
+    acl: Mapping[str, str], identifier: str, rights: Iterable[str] | None, mode: FlagMode
+) -> dict[str, str]:
+    """A list of rights with one identifier's changed, or taken out."""
+    becomes = dict(acl)
+    if rights is None:
+        becomes.pop(identifier, None)
+        return becomes
+    had, asked = set(acl.get(identifier, "")), set(rights)
+    new = had | asked if mode == "add" else had - asked if mode == "remove" else asked
+    becomes[identifier] = "".join(sorted(new))
+    return becomes
+
+
+def names_one_of(acl: Mapping[str, str], identifiers: Collection[str]) -> bool:
+    """Whether a list gives one of these identifiers a right."""
+    return any(acl.get(identifier) for identifier in identifiers)
+
+
+def audience(account: Key, acl: Mapping[str, str]) -> set[Key]:
+    """Who sees a mailbox in a list: its account, and those its list of rights names."""
+    return {account, *(Key(account.scope, identifier.removeprefix("-")) for identifier in acl)}
+
+
+def checked_entries(key: Key, entries: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
+    """Annotations that may be kept; ``NotAllowed`` where one may not."""
+    for name in entries:
+        if not name.startswith((PRIVATE, SHARED)):
+            raise NotAllowed(f"{name!r} cannot be the name of an annotation")
+        if name.startswith(PRIVATE) and key.address == ALL:
+            raise NotAllowed("the account all has no annotations of its own")
+    return entries

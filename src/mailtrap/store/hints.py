@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .base import Hint, Subscriber
+from .base import Hint, Key, Subscriber
 
 _PATIENCE: Final = 5.0  # seconds that closing waits for a subscriber
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a job returns: its result, where the store is then, and which mailboxes it changed."""
+    """What a job returns: its result, where the store is then, which mailboxes and whose lists of them it changed."""
 
     result: Any
     seq: int = 0
     mailboxes: dict[int, int] = field(default_factory=dict)
     tell: bool = False
+    accounts: frozenset[Key] = frozenset()
 
 
 class Teller:
@@ -56,9 +57,9 @@ class Teller:
                 return
             hint = self._pending
             for outcome in outcomes:
-                seq, mailboxes = (0, {}) if hint is None else (hint.seq, dict(hint.mailboxes))
-                mailboxes |= outcome.mailboxes
-                hint = Hint(max(seq, outcome.seq), mailboxes)
+                before = hint or Hint(0, {})
+                mailboxes = {**before.mailboxes, **outcome.mailboxes}
+                hint = Hint(max(before.seq, outcome.seq), mailboxes, before.accounts | outcome.accounts)
             self._pending = hint
             self._wake.notify()
 

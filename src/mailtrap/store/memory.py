@@ -7,12 +7,12 @@ What was asked for is checked before anything is changed, so a call that fails h
 import os
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Final
 
 from .. import clock
-from ..errors import NoSuchMailbox, NotAllowed, OverQuota, StoreError
+from ..errors import NoSuchMailbox, NotAllowed, StoreError
 from ..message.facts import Facts
 from ..message.structure import served_size
 from .base import (
@@ -36,7 +36,10 @@ from .base import (
     SubmitDone,
     Subscriber,
     Target,
+    Usage,
+    audience,
     canonical,
+    checked_entries,
     checked_name,
 )
 from .cache import FactsCache
@@ -95,6 +98,7 @@ class MemoryStore(Store):
         served = [served_size(delivery.raw) for delivery in batch]
         receipts = []
         modseqs: dict[int, int] = {}  # of this commit, by mailbox
+        fresh: set[Key] = set()  # accounts that have a mailbox more
         with self._lock:
             if self._closed:
                 self._check_open()
@@ -113,7 +117,10 @@ class MemoryStore(Store):
                 placed = []
                 place: _Place = None
                 for target in delivery.targets:
-                    mailbox = next(mailboxes) or self._target(target)
+                    mailbox = next(mailboxes)
+                    if mailbox is None:
+                        mailbox = self._target(target)
+                        fresh.add(target.account)
                     modseq = modseqs.get(mailbox.id)
                     if modseq is None:
                         modseq = modseqs[mailbox.id] = mailbox.highestmodseq + 1
@@ -135,13 +142,22 @@ class MemoryStore(Store):
                 self._raws.append(raw)
                 self._places.append(place)
                 receipts.append(Receipt(seq, received, tuple(placed)))
-        return receipts, Hint(seq, modseqs)
+                if delivery.replaces:
+                    self._replace(delivery, modseqs)
+        return receipts, Hint(seq, modseqs, frozenset(fresh)) if fresh else Hint(seq, modseqs)
+
+    def _replace(self, delivery: Delivery, modseqs: dict[int, int]) -> None:
+        """Take away what a delivery comes instead of; in each mailbox it is one MODSEQ with what comes."""
+        for id_, uid in delivery.replaces:
+            mailbox = self._directory.mailbox(id_)
+            if positions := mailbox.find((uid,)):
+                mailbox.take(positions, modseqs.setdefault(id_, mailbox.highestmodseq + 1))
 
     def _admit(self, batch: Sequence[Delivery], served: Sequence[int]) -> list[Mailbox | None]:
         """Raise what would fail, before anything is changed; the mailbox of each target, None where it is to come."""
         found: list[Mailbox | None] = []
         to_come: set[tuple[Key, str]] = set()
-        extra: dict[Key, int] = {}
+        extra: dict[Key, list[int]] = {}  # octets and messages that come
         for delivery, size in zip(batch, served, strict=True):
             for target in delivery.targets:
                 key = target.account
@@ -155,9 +171,17 @@ class MemoryStore(Store):
                     self._admit_mailbox(account, target, to_come)
                     mailbox = None
                 found.append(mailbox)
-                if account is not None and account.quota is not None:
-                    extra[key] = extra.get(key, 0) + size + len(target.prefix)
-                    _check_quota(account, extra[key])
+                if account is not None and (account.quota is not None or account.message_quota is not None):
+                    coming = extra.setdefault(key, [0, 0])
+                    coming[0] += size + len(target.prefix)
+                    coming[1] += 1
+            for id_, uid in delivery.replaces:
+                there = self._directory.mailbox(id_)
+                if there.account in extra and (copies := there.copies(there.find((uid,)))):
+                    extra[there.account][0] -= copies[0].size
+                    extra[there.account][1] -= 1
+        for key, (octets, messages) in extra.items():
+            self._directory.account(key).admit(octets, messages)
         return found
 
     def _admit_mailbox(self, account: Account | None, target: Target, to_come: set[tuple[Key, str]]) -> None:
@@ -172,7 +196,7 @@ class MemoryStore(Store):
 
     def _target(self, target: Target) -> Mailbox:
         """The mailbox of an admitted target, made where there is none."""
-        account = self._directory.find(target.account) or self._directory.add_account(target.account, None, None, False)
+        account = self._directory.find(target.account) or self._directory.add_account(target.account)
         mailbox = account.mailboxes.get(target.mailbox)
         if mailbox is None or not mailbox.selectable:
             mailbox = self._directory.selectable(account, target.mailbox)
@@ -310,19 +334,31 @@ class MemoryStore(Store):
     # ------------------------------------------------------------ accounts
 
     def put_account(
-        self, key: Key, *, password: str | None = None, quota: int | None = None, declared: bool = True
-    ) -> AccountRow:
+        self, key: Key, *, password: str | None = None, quota: int | None = None, message_quota: int | None = None,
+        declared: bool = True,
+    ) -> AccountRow:  # fmt: skip
         with self._lock:
             self._check_open()
             _check_not_all(key)
             account = self._directory.find(key)
             if account is None:
-                account = self._directory.add_account(key, password, quota, declared)
+                account = self._directory.add_account(key, password, quota, message_quota, declared=declared)
             elif declared:
-                account.password, account.quota, account.declared = password, quota, True
+                account.password, account.declared = password, True
+                account.quota, account.message_quota = quota, message_quota
             else:
                 return account.row()
-            row, hint = account.row(), self._hint(())
+            row, hint = account.row(), self._hint((), {key})
+        self._tell(hint)
+        return row
+
+    def set_quota(self, key: Key, quota: int | None, message_quota: int | None) -> AccountRow:
+        with self._lock:
+            self._check_open()
+            _check_not_all(key)
+            account = self._directory.account(key)
+            account.quota, account.message_quota = quota, message_quota
+            row, hint = account.row(), self._hint((), {key})
         self._tell(hint)
         return row
 
@@ -350,7 +386,7 @@ class MemoryStore(Store):
             gone = self._directory.remove_account(account)
             for box in gone:
                 self._locks.pop(box.id, None)
-            hint = self._hint(gone)
+            hint = self._hint(gone, {key}.union(*(audience(key, box.acl) for box in gone)))
         self._tell(hint)
 
     def fork_account(self, source: Key, target: Key) -> AccountRow:
@@ -364,11 +400,11 @@ class MemoryStore(Store):
             account = self._directory.fork(self._directory.account(source), target)
             for mailbox in account.mailboxes.values():
                 self._note_places(mailbox.messages(), mailbox)
-            row, hint = account.row(), self._hint(account.mailboxes.values())
+            row, hint = account.row(), self._hint(account.mailboxes.values(), {target})
         self._tell(hint)
         return row
 
-    def used(self, key: Key) -> int:
+    def used(self, key: Key) -> Usage:
         with self._lock:
             return self._directory.account(key).used()
 
@@ -395,7 +431,7 @@ class MemoryStore(Store):
             self._check_open()
             _check_not_all(key)
             box = self._directory.create(self._directory.account(key), name, uses)
-            row, hint = box.row(), self._hint([box])
+            row, hint = box.row(), self._hint([box], audience(key, box.acl))
         self._tell(hint)
         return row
 
@@ -405,7 +441,7 @@ class MemoryStore(Store):
             box = self._directory.mailbox(mailbox)
             self._directory.delete(box)
             self._locks.pop(mailbox, None)
-            hint = self._hint([box])
+            hint = self._hint([box], audience(box.account, box.acl))
         self._tell(hint)
 
     def rename_mailbox(self, mailbox: int, name: str) -> None:
@@ -417,9 +453,10 @@ class MemoryStore(Store):
             if box.name == INBOX:
                 new = self._directory.selectable(self._directory.account(box.account), name)
                 self._transfer(box, box.find(None), new, move=True)
-                hint = self._hint([box, new])
+                hint = self._hint([box, new], audience(box.account, new.acl))
             else:
-                hint = self._hint(self._directory.rename(box, name))
+                moved = self._directory.rename(box, name)
+                hint = self._hint(moved, {box.account}.union(*(audience(box.account, other.acl) for other in moved)))
         self._tell(hint)
 
     def subscribe(self, key: Key, name: str, on: bool = True) -> None:
@@ -427,10 +464,52 @@ class MemoryStore(Store):
             self._check_open()
             names = self._directory.account(key).subscriptions
             (names.add if on else names.discard)(canonical(name))
+            hint = self._hint((), {key})
+        self._tell(hint)
 
     def subscriptions(self, key: Key) -> Sequence[str]:
         with self._lock:
             return sorted(self._directory.account(key).subscriptions)
+
+    def set_rights(
+        self, mailbox: int, identifier: str, rights: Iterable[str] | None, mode: FlagMode = "replace"
+    ) -> MailboxRow:
+        asked = None if rights is None else list(rights)
+        with self._lock:
+            self._check_open()
+            box = self._directory.mailbox(mailbox)
+            _check_not_all(box.account)
+            before = audience(box.account, box.acl)
+            self._directory.set_rights(box, identifier, asked, mode)
+            row, hint = box.row(), self._hint([box], before | audience(box.account, box.acl))
+        self._tell(hint)
+        return row
+
+    def shared(self, scope: str, identifiers: Collection[str]) -> Sequence[MailboxRow]:
+        with self._lock:
+            return [box.row() for box in self._directory.shared(scope, identifiers)]
+
+    def annotations(self, key: Key, mailboxes: Sequence[int | None]) -> Sequence[Mapping[str, bytes]]:
+        with self._lock:
+            self._directory.account(key)
+            return [self._annotations(key, mailbox) for mailbox in mailboxes]
+
+    def _annotations(self, key: Key, mailbox: int | None) -> Mapping[str, bytes]:
+        try:
+            return self._directory.annotations(key, None if mailbox is None else self._directory.mailbox(mailbox))
+        except NoSuchMailbox:
+            return {}
+
+    def annotate(self, key: Key, mailbox: int | None, entries: Mapping[str, bytes | None]) -> None:
+        with self._lock:
+            self._check_open()
+            box = None if mailbox is None else self._directory.mailbox(mailbox)
+            if box is not None:
+                _check_not_all(box.account)
+            self._directory.annotate(key, box, checked_entries(key, entries))
+            told = {key} | ({Key(key.scope, ALL)} if box is None else audience(box.account, box.acl))
+            hint = self._hint((), told)
+        self._tell(hint)
 
     def renumber(self, mailbox: int) -> int:
         with self._lock:
@@ -502,8 +581,8 @@ class MemoryStore(Store):
                 return []
             if not (move and source.account == destination.account):
                 account = self._directory.account(destination.account)
-                if account.quota is not None:
-                    _check_quota(account, sum(copy.size for copy in source.copies(positions)))
+                if account.quota is not None or account.message_quota is not None:
+                    account.admit(sum(copy.size for copy in source.copies(positions)), len(positions))
             pairs = self._transfer(source, positions, destination, move=move)
             hint = self._hint([source, destination] if move else [destination])
         self._tell(hint)
@@ -563,8 +642,9 @@ class MemoryStore(Store):
             self._subscribers = (*self._subscribers, call)
         return end
 
-    def _hint(self, mailboxes: Iterable[Mailbox]) -> Hint:
-        return Hint(self._first + len(self._rows) - 1, {mailbox.id: mailbox.highestmodseq for mailbox in mailboxes})
+    def _hint(self, mailboxes: Iterable[Mailbox], accounts: Iterable[Key] = ()) -> Hint:
+        modseqs = {mailbox.id: mailbox.highestmodseq for mailbox in mailboxes}
+        return Hint(self._first + len(self._rows) - 1, modseqs, frozenset(accounts))
 
     def _tell(self, hint: Hint | None) -> None:
         if hint is not None:
@@ -603,11 +683,6 @@ def _each(place: _Place) -> list[Mailbox]:
     if place is None:
         return []
     return [box for box in (place if isinstance(place, tuple) else (place,)) if box.alive]
-
-
-def _check_quota(account: Account, extra: int) -> None:
-    if account.quota is not None and account.used() + extra > account.quota:
-        raise OverQuota(f"{account.key.address} may keep {account.quota} octets")
 
 
 def _check_not_all(key: Key) -> None:

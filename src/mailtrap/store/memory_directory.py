@@ -4,35 +4,67 @@ The store's lock is held around every call. A method that raises has changed not
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .. import clock
-from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed
-from .base import ALL, INBOX, AccountRow, Key, canonical, checked_name, superiors
+from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota
+from .base import (
+    ALL,
+    INBOX,
+    SHARED,
+    AccountRow,
+    FlagMode,
+    Key,
+    Usage,
+    canonical,
+    changed_rights,
+    checked_name,
+    names_one_of,
+    superiors,
+)
 from .memory_mailbox import Mailbox
 
 
 class Account:
     """An account and its mailboxes by name."""
 
-    __slots__ = ("declared", "given_up", "key", "mailboxes", "password", "quota", "subscriptions")
+    __slots__ = (
+        "annotations", "declared", "given_up", "key", "mailboxes", "message_quota", "password", "quota",
+        "subscriptions",
+    )  # fmt: skip
 
-    def __init__(self, key: Key, password: str | None, quota: int | None, declared: bool) -> None:
+    def __init__(
+        self, key: Key, password: str | None = None, quota: int | None = None, message_quota: int | None = None,
+        *, declared: bool = False,
+    ) -> None:  # fmt: skip
         self.key = key
         self.password = password
         self.quota = quota
+        self.message_quota = message_quota
         self.declared = declared
         self.mailboxes: dict[str, Mailbox] = {}
         self.subscriptions = {INBOX}
         self.given_up: dict[str, int] = {}  # the UIDVALIDITY that a name had when its mailbox went
+        self.annotations: dict[str, bytes] = {}  # of the server: its own, and everybody's in ``all``
 
     def row(self) -> AccountRow:
         """The account as it is now."""
-        return AccountRow(self.key, self.password, self.declared, self.quota)
+        return AccountRow(self.key, self.password, self.declared, self.quota, self.message_quota)
 
-    def used(self) -> int:
-        """Octets of all copies."""
-        return sum(mailbox.size for mailbox in self.mailboxes.values())
+    def used(self) -> Usage:
+        """What it keeps."""
+        mailboxes = self.mailboxes.values()
+        return Usage(sum(mailbox.size for mailbox in mailboxes), sum(map(len, mailboxes)))
+
+    def admit(self, octets: int, messages: int) -> None:
+        """Whether so much more may come; ``OverQuota`` where it may not."""
+        if self.quota is None and self.message_quota is None:
+            return
+        used = self.used()
+        if self.quota is not None and used.octets + octets > self.quota:
+            raise OverQuota(f"{self.key.address} may keep {self.quota} octets")
+        if self.message_quota is not None and used.messages + messages > self.message_quota:
+            raise OverQuota(f"{self.key.address} may keep {self.message_quota} messages")
 
 
 class Scope:
@@ -52,6 +84,7 @@ class Directory:
     def __init__(self) -> None:
         self.scopes: dict[str, Scope] = {}
         self._mailboxes: dict[int, Mailbox] = {}
+        self._shared: dict[int, Mailbox] = {}  # those with rights
         self._last_id = 0
         self._uidvalidity = int(clock.now()) - 1
 
@@ -61,7 +94,7 @@ class Directory:
         """A scope; it comes to be when it is asked for."""
         scope = self.scopes.get(name)
         if scope is None:
-            everything = Account(Key(name, ALL), None, None, True)
+            everything = Account(Key(name, ALL), declared=True)
             self._add(everything, INBOX, selectable=True)
             scope = self.scopes[name] = Scope(everything)
         return scope
@@ -80,9 +113,12 @@ class Directory:
             raise NoSuchAccount(f"there is no account {key.address!r}")
         return account
 
-    def add_account(self, key: Key, password: str | None, quota: int | None, declared: bool) -> Account:
+    def add_account(
+        self, key: Key, password: str | None = None, quota: int | None = None, message_quota: int | None = None,
+        *, declared: bool = False,
+    ) -> Account:  # fmt: skip
         """A new account with an INBOX."""
-        account = Account(key, password, quota, declared)
+        account = Account(key, password, quota, message_quota, declared=declared)
         self._add(account, INBOX, selectable=True)
         self.scope(key.scope).accounts[key.address] = account
         return account
@@ -93,18 +129,24 @@ class Directory:
         mailboxes = list(account.mailboxes.values())
         for mailbox in mailboxes:
             self._drop(mailbox)
+        for other in self.scopes[account.key.scope].accounts.values():  # who is called so again, is another
+            for mailbox in other.mailboxes.values():
+                mailbox.annotations.pop(account.key, None)
         return mailboxes
 
     def fork(self, source: Account, target: Key) -> Account:
         """A new account that begins as another is."""
-        account = Account(target, source.password, source.quota, source.declared)
+        account = Account(target, source.password, source.quota, source.message_quota, declared=source.declared)
         account.subscriptions = set(source.subscriptions)
         account.given_up = dict(source.given_up)
+        account.annotations = dict(source.annotations)
         self.scope(target.scope).accounts[target.address] = account
         for mailbox in source.mailboxes.values():
             self._last_id += 1
             twin = mailbox.fork(self._last_id, target)
             self._mailboxes[twin.id] = account.mailboxes[twin.name] = twin
+            if twin.acl:
+                self._shared[twin.id] = twin
         return account
 
     # ------------------------------------------------------------ mailboxes
@@ -180,9 +222,51 @@ class Directory:
         self._uidvalidity += 1
         return self._uidvalidity
 
+    # ------------------------------------------------------------ rights and annotations
+
+    def set_rights(self, mailbox: Mailbox, identifier: str, rights: Iterable[str] | None, mode: FlagMode) -> None:
+        """Change the rights of one identifier."""
+        mailbox.acl = changed_rights(mailbox.acl, identifier, rights, mode)
+        if mailbox.acl:
+            self._shared[mailbox.id] = mailbox
+        else:
+            self._shared.pop(mailbox.id, None)
+
+    def shared(self, scope: str, identifiers: Collection[str]) -> list[Mailbox]:
+        """The mailboxes on which one of these has a right."""
+        found = [
+            mailbox for mailbox in self._shared.values()
+            if mailbox.account.scope == scope and names_one_of(mailbox.acl, identifiers)
+        ]  # fmt: skip
+        return sorted(found, key=lambda mailbox: (mailbox.account.address, mailbox.name != INBOX, mailbox.name))
+
+    def annotations(self, key: Key, mailbox: Mailbox | None) -> dict[str, bytes]:
+        """What an account sees at a mailbox, or at the server."""
+        if mailbox is None:
+            own, all_ = self.account(key).annotations, self.scope(key.scope).accounts[ALL].annotations
+            return all_ | own
+        return mailbox.annotations.get(None, {}) | mailbox.annotations.get(key, {})
+
+    def annotate(self, key: Key, mailbox: Mailbox | None, entries: Mapping[str, bytes | None]) -> None:
+        """Change annotations."""
+        own = self.account(key)
+        for name, value in entries.items():
+            if mailbox is not None:
+                kept = mailbox.annotations.setdefault(None if name.startswith(SHARED) else key, {})
+            else:
+                kept = (self.scope(key.scope).accounts[ALL] if name.startswith(SHARED) else own).annotations
+            if value is None:
+                kept.pop(name, None)
+            else:
+                kept[name] = value
+
     def _add(self, account: Account, name: str, *, selectable: bool) -> Mailbox:
         self._last_id += 1
         mailbox = Mailbox(self._last_id, account.key, name, self.next_uidvalidity(), selectable)
+        above = account.mailboxes.get(name.rpartition("/")[0])
+        if above is not None and above.acl:
+            mailbox.acl = above.acl
+            self._shared[mailbox.id] = mailbox
         self._mailboxes[mailbox.id] = account.mailboxes[name] = mailbox
         return mailbox
 
@@ -193,4 +277,5 @@ class Directory:
 
     def _drop(self, mailbox: Mailbox) -> None:
         mailbox.die()
+        self._shared.pop(mailbox.id, None)
         del self._mailboxes[mailbox.id]

@@ -9,11 +9,11 @@ The store's lock is held around every call.
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .. import limits
 from ..errors import NoSuchMailbox
-from .base import NO_FLAGS, Changes, CopyRow, FlagMode, Key, MailboxRow, MessageRow, Snapshot, Status
+from .base import NO_FLAGS, NO_RIGHTS, Changes, CopyRow, FlagMode, Key, MailboxRow, MessageRow, Snapshot, Status
 from .flags import DELETED, SEEN, change
 
 _FEW = 32  # up to so many positions are deleted one by one; a longer list is built anew
@@ -23,9 +23,9 @@ class Mailbox:
     """A mailbox and its copies."""
 
     __slots__ = (
-        "_arrived", "_log", "_log_uids", "_messages", "_own", "_uid_tuple", "_uids", "_vanished", "account", "alive",
-        "deleted", "forgotten", "highestmodseq", "id", "name", "recent_from", "selectable", "size", "special_use",
-        "uidnext", "uidvalidity", "unseen",
+        "_arrived", "_log", "_log_uids", "_messages", "_own", "_uid_tuple", "_uids", "_vanished", "account", "acl",
+        "alive", "annotations", "deleted", "deleted_size", "forgotten", "highestmodseq", "id", "name", "recent_from",
+        "selectable", "size", "special_use", "uidnext", "uidvalidity", "unseen",
     )  # fmt: skip
 
     def __init__(self, id: int, account: Key, name: str, uidvalidity: int, selectable: bool = True) -> None:  # noqa: A002
@@ -36,6 +36,8 @@ class Mailbox:
         self.selectable = selectable
         self.alive = True
         self.special_use = NO_FLAGS
+        self.acl: Mapping[str, str] = NO_RIGHTS
+        self.annotations: dict[Key | None, dict[str, bytes]] = {}  # of an account; of everybody under None
         self.uidnext = 1
         self.highestmodseq = 1  # never 0: RFC 7162, 3.1.1
         self.recent_from = 1
@@ -51,7 +53,7 @@ class Mailbox:
         self._log = array("Q")  # MODSEQs of flag changes
         self._log_uids = array("Q")
         self._uid_tuple: tuple[int, ...] | None = ()
-        self.unseen = self.deleted = self.size = 0
+        self.unseen = self.deleted = self.size = self.deleted_size = 0
 
     # ------------------------------------------------------------ reading
 
@@ -59,8 +61,11 @@ class Mailbox:
         """The mailbox as it is now."""
         return MailboxRow(
             self.id, self.account, self.name, self.uidvalidity, self.uidnext, self.highestmodseq, self.special_use,
-            self.selectable,
+            self.selectable, self.acl,
         )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self._uids)
 
     def snapshot(self) -> Snapshot:
         """All UIDs; the tuple is shared until they change."""
@@ -71,7 +76,7 @@ class Mailbox:
     def status(self) -> Status:
         """The counts."""
         recent = len(self._uids) - bisect_left(self._uids, self.recent_from)
-        return Status(len(self._uids), self.unseen, self.deleted, recent, self.size)
+        return Status(len(self._uids), self.unseen, self.deleted, recent, self.size, self.deleted_size)
 
     def marks(self) -> tuple[frozenset[str], int]:
         """The flags in use, and the lowest unseen UID; 0 where there is none. Without making a row."""
@@ -173,7 +178,9 @@ class Mailbox:
         self._uid_tuple = None
         if flags or prefix or internal != message.received_at or saved != message.received_at:
             self._own[uid] = CopyRow(uid, message, flags, modseq, internal, saved, prefix)
-            self.deleted += DELETED in flags
+            if DELETED in flags:
+                self.deleted += 1
+                self.deleted_size += message.served_size + len(prefix)
         self.unseen += SEEN not in flags
         self.size += message.served_size + len(prefix)
         return uid
@@ -191,7 +198,9 @@ class Mailbox:
             size += message.served_size + len(prefix)
             if flags:
                 unseen -= SEEN in flags
-                deleted += DELETED in flags
+                if DELETED in flags:
+                    deleted += 1
+                    self.deleted_size += message.served_size + len(prefix)
         self.size += size
         self.unseen += unseen + len(copies)
         self.deleted += deleted
@@ -231,7 +240,9 @@ class Mailbox:
                     row = CopyRow(uid, row.message, new, modseq, row.internal_date, row.save_date, row.prefix)
                 own[uid] = row
                 self.unseen += unseen
-                self.deleted += deleted
+                if deleted:
+                    self.deleted += deleted
+                    self.deleted_size += deleted * row.size
                 changed.append(uid)
             rows.append(row or self._arrival(position))
         if changed:
@@ -255,7 +266,9 @@ class Mailbox:
                 size += len(own.prefix)
                 if own.flags:
                     self.unseen += SEEN in own.flags
-                    self.deleted -= DELETED in own.flags
+                    if DELETED in own.flags:
+                        self.deleted -= 1
+                        self.deleted_size -= own.size
         self.size -= size
         first, last = positions[0], positions[-1]
         if last - first == len(positions) - 1:
@@ -332,9 +345,15 @@ class Mailbox:
             "forgotten",
             "unseen",
             "deleted",
+            "deleted_size",
             "size",
+            "acl",
         ):
             setattr(twin, same, getattr(self, same))
+        twin.annotations = {
+            None if owner is None else account: dict(entries)
+            for owner, entries in self.annotations.items() if owner in (None, self.account)
+        }  # fmt: skip
         twin._uids = self._uids[:]
         twin._arrived = self._arrived[:]
         twin._messages = self._messages[:]
@@ -348,6 +367,7 @@ class Mailbox:
     def die(self) -> None:
         """The mailbox was deleted: who still names it finds that out, and its copies are not held."""
         self.alive = False
+        self.annotations.clear()
         self._empty()
         self._vanished.clear()
 

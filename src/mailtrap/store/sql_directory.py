@@ -9,17 +9,29 @@ mailboxes, each by number, the head. What a job has made itself needs no lock.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed
-from .base import ALL, INBOX, Key, canonical, checked_name, superiors
+from .base import (
+    ALL,
+    INBOX,
+    SHARED,
+    FlagMode,
+    Key,
+    audience,
+    canonical,
+    changed_rights,
+    checked_entries,
+    checked_name,
+    superiors,
+)
 from .hints import Outcome
 from .sql_rows import Database, chunks
 from .sql_values import text, untext
 
 _BOX: Final = """SELECT mailbox.id, account, scope, address, name, uidvalidity, uidnext, modseq, recent_from, forgotten,
-    selectable, special_use FROM mailbox JOIN account ON account.id = mailbox.account"""
+    selectable, special_use, acl FROM mailbox JOIN account ON account.id = mailbox.account"""
 REFUSED: Final = "the account all is the record of messages: nothing is put there or changed"
 
 
@@ -27,8 +39,8 @@ class Box:
     """A mailbox while a job works on it."""
 
     __slots__ = (
-        "account", "forgotten", "id", "key", "modseq", "name", "recent_from", "selectable", "special_use", "uidnext",
-        "uidvalidity",
+        "account", "acl", "forgotten", "id", "key", "modseq", "name", "recent_from", "selectable", "special_use",
+        "uidnext", "uidvalidity",
     )  # fmt: skip
 
     id: int
@@ -40,14 +52,19 @@ class Box:
     forgotten: int
     selectable: bool
     special_use: str  # JSON
+    acl: str  # JSON
 
     def __init__(self, columns: Sequence[Any]) -> None:
         (
             self.id, self.account, scope, address, name, self.uidvalidity, self.uidnext, self.modseq, self.recent_from,
-            self.forgotten, self.selectable, self.special_use,
+            self.forgotten, self.selectable, self.special_use, self.acl,
         ) = columns  # fmt: skip
         self.key = Key(untext(scope), untext(address))
         self.name = untext(name)
+
+    def audience(self) -> set[Key]:
+        """Who sees it in a list."""
+        return audience(self.key, json.loads(self.acl))
 
 
 class Account(NamedTuple):
@@ -55,6 +72,7 @@ class Account(NamedTuple):
 
     id: int
     quota: int | None
+    message_quota: int | None
 
 
 class Directory:
@@ -82,6 +100,7 @@ class Directory:
         self._changed: set[int] = set()  # boxes to be written back
         self._bumped: set[int] = set()
         self._told: dict[int, int] = {}
+        self._told_accounts: set[Key] = set()
         self._tell = False
 
     def end(self, result: Any) -> Outcome:
@@ -89,11 +108,11 @@ class Directory:
         boxes = [self._boxes[id_] for id_ in sorted(self._changed)]
         self.db.executemany(
             """UPDATE mailbox SET name = ?, uidvalidity = ?, uidnext = ?, modseq = ?, recent_from = ?, forgotten = ?,
-                selectable = ?, special_use = ? WHERE id = ?""",
+                selectable = ?, special_use = ?, acl = ? WHERE id = ?""",
             [
                 (
                     text(box.name), box.uidvalidity, box.uidnext, box.modseq, box.recent_from, box.forgotten,
-                    box.selectable, box.special_use, box.id,
+                    box.selectable, box.special_use, box.acl, box.id,
                 )
                 for box in boxes
             ],
@@ -106,7 +125,7 @@ class Directory:
             before, head = self._head
             if before != head:
                 self.db.execute(f"UPDATE {self.HEAD} SET head = ?", (head,))  # noqa: S608
-        return Outcome(result, head, self._told, self._tell)
+        return Outcome(result, head, self._told, self._tell, frozenset(self._told_accounts))
 
     # ------------------------------------------------------------ locks
 
@@ -134,7 +153,8 @@ class Directory:
         if self.LOCKING:
             for chunk in chunks(sorted(set(accounts))):
                 marks = ",".join("?" * len(chunk))
-                query = f"SELECT id FROM account WHERE id IN ({marks}) AND quota IS NOT NULL ORDER BY id"  # noqa: S608
+                query = f"""SELECT id FROM account WHERE id IN ({marks})
+                    AND (quota IS NOT NULL OR message_quota IS NOT NULL) ORDER BY id"""  # noqa: S608
                 self.db.execute(f"{query}{self._lock('account')}", chunk)
 
     @property
@@ -152,9 +172,10 @@ class Directory:
 
     # ------------------------------------------------------------ what is told
 
-    def tell(self, *boxes: Box) -> None:
-        """Subscribers are to hear of this job, and of these mailboxes."""
+    def tell(self, *boxes: Box, accounts: Iterable[Key] = ()) -> None:
+        """Subscribers are to hear of this job, of these mailboxes, and of these accounts' lists of mailboxes."""
         self._tell = True
+        self._told_accounts.update(accounts)
         for box in boxes:
             self._told[box.id] = box.modseq
 
@@ -169,18 +190,30 @@ class Directory:
 
     # ------------------------------------------------------------ accounts
 
-    def put_account(self, key: Key, password: str | None, quota: int | None, declared: bool) -> None:
+    def put_account(
+        self, key: Key, password: str | None, quota: int | None, message_quota: int | None, declared: bool
+    ) -> None:
         """Make or change an account."""
         if key.address == ALL:
             raise NotAllowed(REFUSED)
         self.hold_directory()
         account = self.find(key)
         if account is None:
-            self._new_account(key, password, quota, declared=declared)
+            self._new_account(key, password, quota, message_quota, declared=declared)
         elif declared:
-            columns = (None if password is None else text(password), quota, account.id)
-            self.db.execute("UPDATE account SET password = ?, quota = ?, declared = 1 WHERE id = ?", columns)
-            self.tell()
+            columns = (None if password is None else text(password), quota, message_quota, account.id)
+            query = "UPDATE account SET password = ?, quota = ?, message_quota = ?, declared = 1 WHERE id = ?"
+            self.db.execute(query, columns)
+            self.tell(accounts={key})
+
+    def set_quota(self, key: Key, quota: int | None, message_quota: int | None) -> None:
+        """Give an account these quotas."""
+        if key.address == ALL:
+            raise NotAllowed(REFUSED)
+        self.hold_directory()
+        columns = quota, message_quota, self.account(key)
+        self.db.execute("UPDATE account SET quota = ?, message_quota = ? WHERE id = ?", columns)
+        self.tell(accounts={key})
 
     def remove_account(self, key: Key) -> None:
         """Take an account away."""
@@ -192,11 +225,11 @@ class Directory:
             return
         for mailbox in self._hold_all(account.id):
             self._drop(self.box(mailbox))
-        for table in ("subscription", "given_up"):
+        for table in ("subscription", "given_up", "annotation"):
             self.db.execute(f"DELETE FROM {table} WHERE account = ?", (account.id,))  # noqa: S608
         self.db.execute("DELETE FROM account WHERE id = ?", (account.id,))
         del self._accounts[key]
-        self.tell()
+        self.tell(accounts={key})
 
     def fork_account(self, source: Key, target: Key) -> None:
         """Begin an account as another is."""
@@ -207,15 +240,19 @@ class Directory:
             return
         origin = self.account(source)
         (twin,) = self.db.execute(
-            "INSERT INTO account (scope, address, password, declared, quota)"
-            " SELECT CAST(? AS TEXT), CAST(? AS TEXT), password, declared, quota FROM account WHERE id = ?"
-            " RETURNING id",
+            "INSERT INTO account (scope, address, password, declared, quota, message_quota)"
+            " SELECT CAST(? AS TEXT), CAST(? AS TEXT), password, declared, quota, message_quota FROM account"
+            " WHERE id = ? RETURNING id",
             (text(target.scope), text(target.address), origin),
         ).fetchone()
         for table, columns in (("subscription", "name"), ("given_up", "name, uidvalidity")):
             self.db.execute(f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE account = ?", (twin, origin))  # noqa: S608
+        annotations = """INSERT INTO annotation SELECT CAST(? AS BIGINT), CAST(? AS BIGINT), name, value
+            FROM annotation WHERE account = ? AND mailbox = ?"""
+        self.db.execute(annotations, (twin, 0, origin, 0))
+        self.tell(accounts={target})
         for mailbox in self._hold_all(origin):
-            columns = "name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable, special_use"
+            columns = "name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable, special_use, acl"
             (new,) = self.db.execute(
                 f"INSERT INTO mailbox (account, {columns}) SELECT ?, {columns} FROM mailbox WHERE id = ? RETURNING id",  # noqa: S608
                 (twin, mailbox),
@@ -231,6 +268,8 @@ class Directory:
                     f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE mailbox = ?",  # noqa: S608
                     (new, mailbox),
                 )
+            self.db.execute(annotations, (twin, new, origin, mailbox))
+            self.db.execute(annotations, (0, new, 0, mailbox))
             self.tell(self.box(new))
 
     def account(self, key: Key) -> int:
@@ -242,13 +281,13 @@ class Directory:
             raise NoSuchAccount(f"there is no account {key.address!r}")
         self.hold_directory()
         found = self.find(key)  # again: somebody may have been faster
-        return self._new_account(key, None, None, declared=True, tell=False) if found is None else found.id
+        return self._new_account(key, declared=True, tell=False) if found is None else found.id
 
     def find(self, key: Key) -> Account | None:
         """An account; None when there is none."""
         account = self._accounts.get(key)
         if account is None:
-            query = "SELECT id, quota FROM account WHERE scope = ? AND address = ?"
+            query = "SELECT id, quota, message_quota FROM account WHERE scope = ? AND address = ?"
             found = self.db.execute(query, (text(key.scope), text(key.address))).fetchone()
             if found is not None:
                 account = self._accounts[key] = Account(*found)
@@ -267,18 +306,21 @@ class Directory:
         return mailboxes
 
     def _new_account(
-        self, key: Key, password: str | None, quota: int | None, *, declared: bool, tell: bool = True
-    ) -> int:
+        self, key: Key, password: str | None = None, quota: int | None = None, message_quota: int | None = None,
+        *, declared: bool, tell: bool = True,
+    ) -> int:  # fmt: skip
         self.hold_directory()
+        kept = None if password is None else text(password)
         (account,) = self.db.execute(
-            "INSERT INTO account (scope, address, password, declared, quota) VALUES (?, ?, ?, ?, ?) RETURNING id",
-            (text(key.scope), text(key.address), None if password is None else text(password), declared, quota),
+            """INSERT INTO account (scope, address, password, declared, quota, message_quota)
+                VALUES (?, ?, ?, ?, ?, ?) RETURNING id""",
+            (text(key.scope), text(key.address), kept, declared, quota, message_quota),
         ).fetchone()
-        self._accounts[key] = Account(account, quota)
+        self._accounts[key] = Account(account, quota, message_quota)
         self.db.execute("INSERT INTO subscription VALUES (?, ?)", (account, INBOX))
         self._add_mailbox(account, INBOX, selectable=True)
         if tell:
-            self.tell()
+            self.tell(accounts={key})
         return int(account)
 
     # ------------------------------------------------------------ mailboxes
@@ -325,7 +367,7 @@ class Directory:
         box = self._new_mailbox(account, name)
         box.special_use = json.dumps(sorted(special_use))
         self._changed.add(box.id)
-        self.tell(box)
+        self.tell(box, accounts=box.audience())
         return box.id
 
     def delete_mailbox(self, mailbox: int) -> None:
@@ -357,6 +399,30 @@ class Directory:
             self.db.execute("INSERT INTO subscription VALUES (?, ?) ON CONFLICT DO NOTHING", values)
         else:
             self.db.execute("DELETE FROM subscription WHERE account = ? AND name = ?", values)
+        self.tell(accounts={key})
+
+    # ------------------------------------------------------------ rights and annotations
+
+    def set_rights(self, mailbox: int, identifier: str, rights: Iterable[str] | None, mode: FlagMode) -> None:
+        """Change the rights of one identifier."""
+        box = self.own_box(mailbox)
+        before = box.audience()
+        box.acl = json.dumps(changed_rights(json.loads(box.acl), identifier, rights, mode))
+        self._changed.add(box.id)
+        self.tell(box, accounts=before | box.audience())
+
+    def annotate(self, key: Key, mailbox: int | None, entries: Mapping[str, bytes | None]) -> None:
+        """Change annotations of a mailbox or of the server."""
+        self.hold_directory()
+        own = self.account(key)
+        box = None if mailbox is None else self.own_box(mailbox)
+        shared = 0 if box is not None else self.account(Key(key.scope, ALL))
+        for name, value in checked_entries(key, entries).items():
+            place = shared if name.startswith(SHARED) else own, 0 if box is None else box.id, text(name)
+            self.db.execute("DELETE FROM annotation WHERE account = ? AND mailbox = ? AND name = ?", place)
+            if value is not None:
+                self.db.execute("INSERT INTO annotation VALUES (?, ?, ?, ?)", (*place, value))
+        self.tell(accounts={key} | ({Key(key.scope, ALL)} if box is None else box.audience()))
 
     def _names(self, account: int) -> dict[str, int]:
         found = self.db.execute("SELECT name, id FROM mailbox WHERE account = ?", (account,))
@@ -380,12 +446,16 @@ class Directory:
         return given
 
     def _add_mailbox(self, account: int, name: str, *, selectable: bool) -> Box:
+        above = self._named(account, name.rpartition("/")[0]) if "/" in name else None
+        acl = "{}" if above is None else self.box(above).acl
         (mailbox,) = self.db.execute(
             """INSERT INTO mailbox (account, name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable,
-                special_use) VALUES (?, ?, ?, 1, 1, 1, 0, ?, '[]') RETURNING id""",
-            (account, text(name), self._next_uidvalidity(), selectable),
+                special_use, acl) VALUES (?, ?, ?, 1, 1, 1, 0, ?, '[]', ?) RETURNING id""",
+            (account, text(name), self._next_uidvalidity(), selectable, acl),
         ).fetchone()
-        return self.box(mailbox)
+        box = self.box(mailbox)
+        self.tell(accounts=box.audience())
+        return box
 
     def _add_superiors(self, account: int, name: str) -> None:
         for superior in superiors(name):
@@ -405,10 +475,10 @@ class Directory:
         return box
 
     def _drop(self, box: Box) -> None:
-        for table in ("copy", "vanished"):
+        for table in ("copy", "vanished", "annotation"):
             self.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (box.id,))  # noqa: S608
         self.db.execute("DELETE FROM mailbox WHERE id = ?", (box.id,))
-        self.tell(box)
+        self.tell(box, accounts=box.audience())
         self._boxes.pop(box.id, None)
         self._by_name.pop((box.account, box.name), None)
         self._changed.discard(box.id)
@@ -431,5 +501,5 @@ class Directory:
                 other.uidvalidity = self._next_uidvalidity()
             self._know(other)
             self._changed.add(other.id)
-            self.tell(other)
+            self.tell(other, accounts=other.audience())
         self._add_superiors(box.account, name)

@@ -14,15 +14,15 @@ from weakref import WeakValueDictionary
 
 from .. import limits
 from ..transcript import Session
-from .base import CopyRow, Key, MailboxRow, MessageRow, Status
+from .base import NO_RIGHTS, CopyRow, Key, MailboxRow, MessageRow, Status, Usage
 from .cache import Cache
 from .sql_values import envelope_of, flags_of, text, untext
 
 _AT_ONCE = 500  # values in one statement
 LARGEST = 2**63 - 1
 
-MAILBOX = """SELECT mailbox.id, scope, address, name, uidvalidity, uidnext, modseq, special_use, selectable
-    FROM mailbox JOIN account ON account.id = mailbox.account"""
+MAILBOX = """SELECT mailbox.id, scope, address, name, uidvalidity, uidnext, modseq, special_use, selectable,
+    acl FROM mailbox JOIN account ON account.id = mailbox.account"""
 MESSAGE = "SELECT seq, scope, origin, received_at, size, served_size, envelope, session, transcript FROM message"
 COPY = "SELECT uid, message, flags, modseq, internal_date, save_date, prefix FROM copy"
 
@@ -104,10 +104,11 @@ class Rows:
 
 def mailbox_row(columns: Sequence[Any]) -> MailboxRow:
     """A mailbox of the columns of ``MAILBOX``."""
-    id_, scope, address, name, uidvalidity, uidnext, modseq, special_use, selectable = columns
+    id_, scope, address, name, uidvalidity, uidnext, modseq, special_use, selectable, acl = columns
     account = Key(untext(scope), untext(address))
     uses = frozenset(json.loads(special_use))
-    return MailboxRow(id_, account, untext(name), uidvalidity, uidnext, modseq, uses, bool(selectable))
+    rights = NO_RIGHTS if acl == "{}" else json.loads(acl)
+    return MailboxRow(id_, account, untext(name), uidvalidity, uidnext, modseq, uses, bool(selectable), rights)
 
 
 def account_id(db: Database, key: Key) -> int | None:
@@ -117,18 +118,18 @@ def account_id(db: Database, key: Key) -> int | None:
     return None if found is None else found[0]
 
 
-def used(db: Database, account: int) -> int:
-    """Octets of all copies of an account."""
-    query = """SELECT coalesce(CAST(sum(copy.size) AS BIGINT), 0) FROM mailbox JOIN copy ON copy.mailbox = mailbox.id
-        WHERE mailbox.account = ?"""
-    (octets,) = db.execute(query, (account,)).fetchone()
-    return int(octets)
+def used(db: Database, account: int) -> Usage:
+    """What an account keeps."""
+    query = """SELECT coalesce(CAST(sum(copy.size) AS BIGINT), 0), count(*) FROM mailbox
+        JOIN copy ON copy.mailbox = mailbox.id WHERE mailbox.account = ?"""
+    return Usage(*db.execute(query, (account,)).fetchone())
 
 
 def status(db: Database, mailbox: int, recent_from: int) -> Status:
     """The counts of a mailbox."""
     query = """SELECT count(*), count(*) FILTER (WHERE NOT seen), count(*) FILTER (WHERE deleted),
-        count(*) FILTER (WHERE uid >= ?), coalesce(CAST(sum(size) AS BIGINT), 0) FROM copy WHERE mailbox = ?"""
+        count(*) FILTER (WHERE uid >= ?), coalesce(CAST(sum(size) AS BIGINT), 0),
+        coalesce(CAST(sum(size) FILTER (WHERE deleted) AS BIGINT), 0) FROM copy WHERE mailbox = ?"""
     return Status(*db.execute(query, (recent_from, mailbox)).fetchone())
 
 

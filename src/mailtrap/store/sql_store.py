@@ -4,7 +4,7 @@ A reader sees one moment of the store, whatever is written meanwhile.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -26,7 +26,9 @@ from .base import (
     Status,
     Store,
     Subscriber,
+    Usage,
     canonical,
+    names_one_of,
 )
 from .cache import FactsCache
 from .flags import canonical as canonical_flags
@@ -145,23 +147,29 @@ class SQLStore(Store):
     # ------------------------------------------------------------ accounts
 
     def put_account(
-        self, key: Key, *, password: str | None = None, quota: int | None = None, declared: bool = True
-    ) -> AccountRow:
+        self, key: Key, *, password: str | None = None, quota: int | None = None, message_quota: int | None = None,
+        declared: bool = True,
+    ) -> AccountRow:  # fmt: skip
         if not declared and (there := self.account(key)) is not None and key.address != ALL:
             return there  # as with each log-in: nothing to write
-        self._write(lambda work: work.put_account(key, password, quota, declared))
+        self._write(lambda work: work.put_account(key, password, quota, message_quota, declared))
+        return self._account_row(key)
+
+    def set_quota(self, key: Key, quota: int | None, message_quota: int | None) -> AccountRow:
+        self._write(lambda work: work.set_quota(key, quota, message_quota))
         return self._account_row(key)
 
     def account(self, key: Key) -> AccountRow | None:
         if key.address == ALL:
             return AccountRow(key, None, True, None)
-        query = "SELECT password, declared, quota FROM account WHERE scope = ? AND address = ?"
+        query = "SELECT password, declared, quota, message_quota FROM account WHERE scope = ? AND address = ?"
         with self._read() as db:
             found = db.execute(query, (text(key.scope), text(key.address))).fetchone()
         return None if found is None else _account(key, *found)
 
     def accounts(self, scope: str) -> Sequence[AccountRow]:
-        query = "SELECT address, password, declared, quota FROM account WHERE scope = ? AND address != ? ORDER BY id"
+        query = """SELECT address, password, declared, quota, message_quota FROM account
+            WHERE scope = ? AND address != ? ORDER BY id"""
         with self._read() as db:
             found = db.execute(query, (text(scope), ALL)).fetchall()
         return [_account(Key(scope, untext(address)), *columns) for address, *columns in found]
@@ -173,7 +181,7 @@ class SQLStore(Store):
         self._write(lambda work: work.fork_account(source, target))
         return self._account_row(target)
 
-    def used(self, key: Key) -> int:
+    def used(self, key: Key) -> Usage:
         account = self._account_id(key)
         with self._read() as db:
             return used(db, account)
@@ -230,6 +238,29 @@ class SQLStore(Store):
             return sorted(
                 untext(name) for (name,) in db.execute("SELECT name FROM subscription WHERE account = ?", (account,))
             )
+
+    def set_rights(
+        self, mailbox: int, identifier: str, rights: Iterable[str] | None, mode: FlagMode = "replace"
+    ) -> MailboxRow:
+        asked = None if rights is None else list(rights)
+        self._write(lambda work: work.set_rights(mailbox, identifier, asked, mode))
+        return self.mailbox_row(mailbox)
+
+    def shared(self, scope: str, identifiers: Collection[str]) -> Sequence[MailboxRow]:
+        with self._read() as db:
+            found = db.execute(f"{MAILBOX} WHERE acl != '{{}}' AND scope = ?", (text(scope),)).fetchall()
+        rows = [row for columns in found if names_one_of((row := mailbox_row(columns)).acl, identifiers)]
+        return sorted(rows, key=lambda row: (row.account.address, row.name != INBOX, row.name))
+
+    def annotations(self, key: Key, mailboxes: Sequence[int | None]) -> Sequence[Mapping[str, bytes]]:
+        own = self._account_id(key)
+        with self._read() as db:
+            everybody = account_id(db, Key(key.scope, ALL)) or 0
+            return [_annotations(db, own, everybody, mailbox) for mailbox in mailboxes]
+
+    def annotate(self, key: Key, mailbox: int | None, entries: Mapping[str, bytes | None]) -> None:
+        kept = dict(entries)
+        self._write(lambda work: work.annotate(key, mailbox, kept))
 
     def renumber(self, mailbox: int) -> int:
         return int(self._write(lambda work: work.renumber(mailbox)))
@@ -317,13 +348,19 @@ def _mailbox(db: Database, mailbox: int) -> MailboxRow:
     return mailbox_row(columns)
 
 
+def _annotations(db: Database, own: int, everybody: int, mailbox: int | None) -> dict[str, bytes]:
+    values = (own, everybody, 0) if mailbox is None else (own, 0, _fit(mailbox))
+    found = db.execute("SELECT name, value FROM annotation WHERE account IN (?, ?) AND mailbox = ?", values)
+    return {untext(name): value for name, value in found}
+
+
 def _recent_from(db: Database, mailbox: int) -> int:
     (lowest,) = db.execute("SELECT recent_from FROM mailbox WHERE id = ?", (mailbox,)).fetchone()
     return int(lowest)
 
 
-def _account(key: Key, password: Any, declared: int, quota: int | None) -> AccountRow:
-    return AccountRow(key, None if password is None else untext(password), bool(declared), quota)
+def _account(key: Key, password: Any, declared: int, quota: int | None, message_quota: int | None) -> AccountRow:
+    return AccountRow(key, None if password is None else untext(password), bool(declared), quota, message_quota)
 
 
 def _settled(uids: Iterable[int]) -> Iterable[int]:

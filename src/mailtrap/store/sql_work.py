@@ -23,6 +23,7 @@ from .base import (
     Placed,
     Receipt,
     Target,
+    Usage,
     checked_name,
 )
 from .flags import DELETED, SEEN, change
@@ -53,7 +54,7 @@ class Work(Directory):
         self.fresh: list[MessageRow] = []
         self.removed: set[int] = set()
         self._rows = rows
-        self._used: dict[int, int] = {}  # octets in accounts with a quota
+        self._used: dict[int, Usage] = {}  # by accounts with a quota
         self._sessions: dict[str, tuple[Session, bytes]] = {}
         self._messages: list[tuple[Any, ...]] = []
         self._copies_added: list[tuple[Any, ...]] = []
@@ -98,12 +99,15 @@ class Work(Directory):
             self._add(everything, row, NO_FLAGS, received, received, b"")
             self.fresh.append(row)
             receipts.append(Receipt(seq, received, tuple(placed)))
+            for mailbox, uid in delivery.replaces:
+                self.expunge(mailbox, (uid,))
         return receipts
 
     def _admit(self, batch: Sequence[Delivery], sizes: Sequence[int]) -> None:
         """Raise what would fail."""
         to_come: set[tuple[Key, str]] = set()
-        extra: dict[Key, int] = {}
+        extra: dict[Key, list[int]] = {}  # octets and messages that come
+        self.hold([mailbox for delivery in batch for mailbox, _ in delivery.replaces])
         for delivery, size in zip(batch, sizes, strict=True):
             for target in delivery.targets:
                 key, name = target.account, checked_name(target.mailbox)
@@ -116,9 +120,17 @@ class Work(Directory):
                     if mailbox is None or not self.box(mailbox).selectable:
                         raise NoSuchMailbox(f"{key.address} has no mailbox {name!r}")
                 to_come.add((key, name))
-                extra[key] = extra.get(key, 0) + size + len(target.prefix)
-        for key, octets in extra.items():
-            self._check_quota(key, octets)
+                coming = extra.setdefault(key, [0, 0])
+                coming[0] += size + len(target.prefix)
+                coming[1] += 1
+            for mailbox, uid in delivery.replaces:
+                there = self.box(mailbox)
+                for (octets,) in select(self.db, "SELECT size FROM copy", there.id, (uid,)):
+                    if there.key in extra:
+                        extra[there.key][0] -= octets
+                        extra[there.key][1] -= 1
+        for key, (octets, messages) in extra.items():
+            self._check_quota(key, octets, messages)
 
     def _keep(self, row: MessageRow, delivery: Delivery) -> None:
         """Gather a message and its bytes."""
@@ -165,14 +177,15 @@ class Work(Directory):
             (box.id, uid, message.seq, flags_column(flags), *bits, modseq, internal, saved, prefix, size)
         )
         if box.account in self._used:
-            self._used[box.account] += size
+            octets, messages = self._used[box.account]
+            self._used[box.account] = Usage(octets + size, messages + 1)
         return uid
 
     def _target(self, target: Target) -> Box:
         """The mailbox of an admitted target, made where there is none."""
         account, name = self.find(target.account), checked_name(target.mailbox)
         if account is None:
-            number = self._new_account(target.account, None, None, declared=False)
+            number = self._new_account(target.account, declared=False)
         else:
             number = account.id
             mailbox = self._named(number, name)
@@ -180,15 +193,17 @@ class Work(Directory):
                 return box
         return self._new_mailbox(number, name)
 
-    def _check_quota(self, key: Key, extra: int) -> None:
+    def _check_quota(self, key: Key, octets: int, messages: int) -> None:
         account = self.find(key)
-        if account is None or account.quota is None:
+        if account is None or (account.quota is None and account.message_quota is None):
             return
         before = self._used.get(account.id)
         if before is None:
             before = self._used[account.id] = used(self.db, account.id)
-        if before + extra > account.quota:
+        if account.quota is not None and before.octets + octets > account.quota:
             raise OverQuota(f"{key.address} may keep {account.quota} octets")
+        if account.message_quota is not None and before.messages + messages > account.message_quota:
+            raise OverQuota(f"{key.address} may keep {account.message_quota} messages")
 
     # ------------------------------------------------------------ messages
 
@@ -262,7 +277,7 @@ class Work(Directory):
             raise MailboxExists(f"there is a mailbox {name!r} already")
         if box.name == INBOX:
             new = self._new_mailbox(box.account, name)
-            self.tell(box, new)
+            self.tell(box, new, accounts={box.key})
             self._transfer(box, self._copies(box, None), new, move=True)
         else:
             self.rename(box, name)
@@ -318,7 +333,7 @@ class Work(Directory):
             raise NoSuchMailbox(f"{box.name!r} cannot be selected")
         copies = self._copies(source, uids)
         if copies and not (move and source.key == box.key):
-            self._check_quota(box.key, sum(copy.size for copy in copies))
+            self._check_quota(box.key, sum(copy.size for copy in copies), len(copies))
         return self._transfer(source, copies, box, move=move)
 
     def expunge(self, mailbox: int, uids: Iterable[int]) -> list[int]:

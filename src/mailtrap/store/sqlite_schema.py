@@ -92,6 +92,19 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             PRIMARY KEY (mailbox, modseq, first)
         ) WITHOUT ROWID""",
     ),
+    (
+        "ALTER TABLE account ADD COLUMN message_quota INTEGER",
+        "ALTER TABLE mailbox ADD COLUMN acl TEXT NOT NULL DEFAULT '{}'",
+        "CREATE INDEX mailbox_shared ON mailbox (account) WHERE acl != '{}'",
+        """CREATE TABLE annotation (
+            account INTEGER NOT NULL, -- whose it is; 0 at a mailbox: everybody's
+            mailbox INTEGER NOT NULL, -- 0: the server; there everybody's are those of the account all
+            name NOT NULL,
+            value BLOB NOT NULL,
+            PRIMARY KEY (account, mailbox, name)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX annotation_mailbox ON annotation (mailbox)",
+    ),
 )
 
 

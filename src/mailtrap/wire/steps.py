@@ -4,7 +4,7 @@ A session is a plain object: ``receive(bytes)`` only buffers, ``next()`` gives t
 ``fail(error)`` brings the result of the last one. Output is the step ``bytes`` itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
@@ -97,9 +97,13 @@ class Hold:
 @final
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Wake this session (``wake()``, then ``next()``) at hints on these mailboxes; an empty sequence stops it."""
+    """Wake this session (``wake()``, then ``next()``) at hints on these; an empty sequence stops it.
 
-    mailboxes: Sequence[int]
+    Attributes:
+        wanted: ids of mailboxes, and keys of accounts, as a ``Hint`` names them.
+    """
+
+    wanted: Sequence[Hashable]
 
 
 @final

@@ -55,7 +55,7 @@ class World:
 
     def _hint(self, hint: Hint) -> None:
         for client in self.clients:
-            if set(client.watching) & set(hint.mailboxes):
+            if set(client.watching) & {*hint.mailboxes, *hint.accounts}:
                 client.session.wake()
 
     def account(self, address: str = BOB) -> Key:
@@ -139,7 +139,7 @@ class Client:
                 self.record.tls = AGREED
                 machine.answer(AGREED)
             elif isinstance(step, Watch):
-                self.watching = step.mailboxes
+                self.watching = step.wanted
             elif isinstance(step, Close):
                 self.closed = step
             else:

@@ -109,7 +109,7 @@ class TestCopy:
 
     def test_over_quota_copies_nothing(self, world, client):
         client.ok("CREATE a")
-        world.store.put_account(world.account(), quota=world.store.used(world.account()) + 10)
+        world.store.put_account(world.account(), quota=world.store.used(world.account()).octets + 10)
         assert client.no("COPY 1:3 a").startswith("NO [OVERQUOTA]")
         assert world.store.status(world.mailbox("a").id).messages == 0
 
@@ -172,7 +172,7 @@ class TestAppend:
         assert world.flags(6) == frozenset()
 
     def test_all_or_none(self, world, client):
-        world.store.put_account(world.account(), quota=world.store.used(world.account()) + len(MAIL) + 5)
+        world.store.put_account(world.account(), quota=world.store.used(world.account()).octets + len(MAIL) + 5)
         # the first would fit: the second is refused before it is read, and with it the first
         answer = client.send(b"a APPEND INBOX {%d}\r\n" % len(MAIL))
         assert answer.startswith(b"+ ")

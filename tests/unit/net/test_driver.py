@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailtrap import limits
 from mailtrap.net.driver import Driver
-from mailtrap.store.base import Hint
+from mailtrap.store.base import Hint, Key
 from mailtrap.wire.steps import NEED_DATA, Call, Close, Delay, Hold, Later, Pause, Watch
 
 WAIT = 20
@@ -507,6 +507,25 @@ def test_many_hints_are_one_wake_up(fake):
         assert woken == []  # nobody is woken inside hint()
 
     fake.run(hints)
+    fake.turn()
+    assert woken == [True]
+
+
+def test_an_account_can_be_watched(fake):
+    bob, eve = Key("", "bob@example.com"), Key("", "eve@example.com")
+    woken = []
+
+    def script(machine):
+        yield Watch([5, bob])
+        while True:
+            yield NEED_DATA
+            woken.append(machine.woken)
+
+    fake.connect(script)
+    fake.run(fake.hub.hint, Hint(1, {7: 1}, frozenset({eve})))
+    fake.turn()
+    assert woken == []
+    fake.run(fake.hub.hint, Hint(2, {}, frozenset({eve, bob})))
     fake.turn()
     assert woken == [True]
 

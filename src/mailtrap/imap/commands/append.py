@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ... import limits
 from ...delivery.intake import AppendDone, Appended, Refused
 from ...errors import NoSuchMailbox, OverQuota
-from ...store.base import AccountRow, Receipt
+from ...store.base import AccountRow, Receipt, Usage
 from ...wire.steps import Call, Later
 from .. import sequence
 from ..command import AFTER_LOGIN, Gate, Handled, command
@@ -30,13 +30,14 @@ def _gate(session: "IMAPSession", scanner: Scanner) -> "Generator[Step, Any, Gat
     yield from find_target(session, read_name(scanner))
     store, key = session.services.store, session.account
     account: AccountRow | None = yield Call(store.account, key)
-    quota = None if account is None else account.quota
-    used = 0 if quota is None else (yield Call(store.used, key))
+    quota, messages = (None, None) if account is None else (account.quota, account.message_quota)
+    used = Usage(0, 0) if quota is messages is None else (yield Call(store.used, key))
 
     def gate(size: int, total: int) -> "Generator[Step, Any, None]":
         if size > (most := session.scope.live.max_message_size) or total > max(most, limits.IMAP_APPEND):
             raise Refusal("The message is too large", "TOOBIG")  # RFC 4469, 4.2
-        if quota is not None and used + total > quota:
+        over = quota is not None and used.octets + total > quota
+        if over or (messages is not None and used.messages >= messages):
             raise Refusal("Over quota", "OVERQUOTA")  # RFC 5530, 3
         yield from ()
 

@@ -15,11 +15,15 @@ from .copies import Copies, TheRest
 from .deliveries import Deliveries, Hints
 from .messages import Messages, Record
 from .reopening import Reopening
+from .sharing import Annotations, Audience, Quotas, Replacing, Rights
 
 __all__ = ["PersistentStoreContract", "StoreContract"]
 
 
-class StoreContract(Deliveries, Hints, Messages, Record, Accounts, Mailboxes, Copies, TheRest):
+class StoreContract(
+    Deliveries, Hints, Messages, Record, Accounts, Mailboxes, Copies, Quotas, Replacing, Rights, Annotations, Audience,
+    TheRest,
+):  # fmt: skip
     """Tests of everything that ``mailtrap.store.base`` promises. ``examples``: how many histories the model tries."""
 
 

@@ -160,6 +160,7 @@ class Contract:
                 (
                     account,
                     list(store.subscriptions(account.key)),
+                    store.annotations(account.key, [None, *(row.id for row in store.mailboxes(account.key))]),
                     [
                         (
                             row,

@@ -134,7 +134,7 @@ class Copies(Contract):
 
     def test_copying_over_quota(self, store: Store) -> None:
         box = Inbox(store, 2)
-        size = store.used(BOB) // 2
+        size = store.used(BOB).octets // 2
         store.put_account(BOB, quota=3 * size)
         target = store.create_mailbox(BOB, "More")
         with pytest.raises(OverQuota):

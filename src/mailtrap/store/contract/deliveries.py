@@ -154,14 +154,14 @@ class Deliveries(Contract):
         raw = b"a\n" * 50  # 100 octets, 150 as served
         store.put_account(BOB, quota=400)
         store.deliver(delivery(BOB, raw=raw))
-        assert store.used(BOB) == 150
+        assert store.used(BOB).octets == 150
         with pytest.raises(OverQuota):
             submit(store, [delivery(BOB, EVE, raw=raw), delivery(Target(BOB, "Other"), raw=raw)])
-        assert store.used(BOB) == 150
+        assert store.used(BOB).octets == 150
         assert store.account(EVE) is None
         assert store.head() == 1
         store.deliver(delivery(BOB, raw=raw))
-        assert store.used(BOB) == 300
+        assert store.used(BOB).octets == 300
         store.deliver(delivery(EVE, raw=b"x" * 10_000))
 
     def test_a_target_makes_account_mailbox_and_the_names_above(self, store: Store) -> None:

@@ -83,7 +83,7 @@ class Messages(Contract):
         assert uids(self.everything(store)) == []
         assert uids(self.everything(store, "t")) == [2, 3]
         assert [row.id for row in store.mailboxes(BOB)] == [ours.id, kept.id]
-        assert store.used(BOB) == 0
+        assert store.used(BOB) == (0, 0)
         receipt = store.deliver(delivery(BOB))
         assert (receipt.seq, receipt.placed[0].uid) == (4, 3)
         store.clear("never heard of")

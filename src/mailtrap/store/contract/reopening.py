@@ -12,7 +12,7 @@ class Reopening(Contract):
 
     def test_everything_is_there_again(self, store: Store, tmp_path: Path) -> None:
         box = Inbox(store, 12)
-        store.put_account(EVE, password="pw", quota=5)  # noqa: S106
+        store.put_account(EVE, password="pw", quota=5, message_quota=6)  # noqa: S106
         target = Target(BOB, "Work/x", flags=frozenset({"k"}), internal_date=5.5, prefix=b"A: b\r\n")
         store.deliver(delivery(target))
         work = store.mailbox(BOB, "Work/x")
@@ -20,6 +20,9 @@ class Reopening(Contract):
         store.set_flags(box.id, [3], ["\\Seen"], "add")
         store.expunge(box.id, [5, 6])
         store.subscribe(BOB, "Work")
+        store.set_rights(work.id, "eve@example.com", "lr")
+        store.annotate(BOB, work.id, {"/private/a": b"\xff", "/shared/b": b""})
+        store.annotate(BOB, None, {"/private/c": b"1", "/shared/d": b"2"})
         store.remove([9])
         store.take_recent(box.id)
         state, life, head, changes = self.state(store), store.life(), store.head(), store.changes(box.id, 2)
