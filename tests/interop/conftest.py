@@ -13,6 +13,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -208,6 +209,34 @@ def library():
     return find
 
 
+@pytest.fixture(scope="session")
+def npm(client, request, tmp_path_factory):
+    """Gives the folder of a package of npm; it is kept in pytest's cache, where there is one, for all workers."""
+    cache = getattr(request.config, "cache", None)
+    parent = tmp_path_factory.getbasetemp() if cache is None else cache.mkdir("mailtrap-npm")
+
+    def install(version):
+        draft = Path(tempfile.mkdtemp(dir=parent))
+        command = [client("npm"), "install", "--prefix", draft, "--no-audit", "--no-fund", "--fetch-retries=1", version]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=50, stdin=subprocess.DEVNULL)
+            draft.rename(parent / version)
+        except subprocess.SubprocessError as error:
+            absent(f"npm cannot install {version}: {error}")
+        except OSError:
+            if not (parent / version).exists():  # else another worker was quicker
+                raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def npm(version):
+        if not (parent / version).exists():
+            install(version)
+        return parent / version / "node_modules" / version.partition("@")[0]
+
+    return npm
+
+
 @pytest.fixture
 def address(request):
     """An address that no other test uses."""
@@ -228,12 +257,12 @@ def mail(address):
 def run():
     """Run a client to its end; its standard output. ``code``: how it has to end."""
 
-    def run(*command, stdin="", code=0, **environment):
+    def run(*command, stdin="", code=0, seconds=30, **environment):
         done = subprocess.run(
             [str(word) for word in command],
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
-            timeout=30,
+            timeout=seconds,
             env={**os.environ, **{name: str(value) for name, value in environment.items()}},
         )
         said = done.stdout.decode("utf-8", "replace")

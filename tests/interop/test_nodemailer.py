@@ -1,10 +1,6 @@
 """nodemailer: STARTTLS as it takes it, every login, DSN, LMTP, a pool."""
 
 import json
-import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,38 +9,9 @@ VERSION = "nodemailer@9"
 PROGRAM = Path(__file__).with_name("nodemailer.cjs")
 
 
-@pytest.fixture(scope="session")
-def installed(client, request, tmp_path_factory):
-    """The folder of the package; it is kept in pytest's cache, where there is one, and shared by all workers."""
-    npm = client("npm")
-    cache = getattr(request.config, "cache", None)
-    parent = tmp_path_factory.getbasetemp() if cache is None else cache.mkdir("mailtrap-npm")
-    package = parent / VERSION
-    if not package.exists():
-        draft = Path(tempfile.mkdtemp(dir=parent))
-        try:
-            subprocess.run(
-                [npm, "install", "--prefix", str(draft), "--no-audit", "--no-fund", "--fetch-retries=1", VERSION],
-                check=True, capture_output=True, timeout=50, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-            draft.rename(package)
-        except OSError:
-            if not package.exists():  # else another worker was quicker
-                raise
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    return package / "node_modules" / "nodemailer"
-
-
 @pytest.fixture
-def nodemailer(client, request, run, address):
-    node = client("node")
-    try:
-        package = request.getfixturevalue("installed")
-    except (subprocess.SubprocessError, OSError) as error:
-        if os.environ.get("MAILTRAP_NO_SKIP"):
-            raise
-        pytest.skip(f"npm cannot install {VERSION}: {error}")
+def nodemailer(client, npm, run, address):
+    node, package = client("node"), npm(VERSION)
 
     def nodemailer(transport, *mails):
         """Send; the outcome of each mail, or the only one's."""
