@@ -23,6 +23,9 @@ class Boot:
     """What is fixed when the server starts."""
 
     store: str = _setting("memory", "where mail is kept: memory, or sqlite:///PATH")
+    max_messages: int = _setting(0, "messages kept, of all scopes; the oldest make room; 0: no limit", 100_000)
+    max_bytes: int = _setting(0, "octets of all messages kept; the oldest make room; 0: no limit", 2 * 1024**3)
+    max_age: float = _setting(0.0, "seconds that a message is kept after it was received; 0: no limit")
     host: str = _setting("127.0.0.1", "the address that listeners are bound to")
     hostname: str = _setting("mailtrap.test", "the server's name in greetings and certificates")
     smtp_port: int | None = _setting(0, "SMTP; 0 is a free port, empty is off", 1025)

@@ -15,6 +15,26 @@ if TYPE_CHECKING:
 NEAREST = 3  # messages described
 REFUSALS = 5
 TRANSCRIPT_LINES = 8
+_OF_BODY = frozenset(
+    ("text", "html", "plain", "attachments", "inline", "links", "codes", "raw", "email", "where", "query", "copies")
+)  # criteria that a message without its body cannot answer
+
+
+@dataclass(frozen=True, slots=True)
+class Evictions:
+    """Messages of a scope that made room for others.
+
+    Attributes:
+        messages: how many.
+        last: the highest ``seq`` that was ever evicted; 0 where none was.
+        newest: those of them that are remembered, oldest first: envelope and header, no body.
+        reasons: the settings that they went for, as ``max_messages = 1000``.
+    """
+
+    messages: int = 0
+    last: int = 0
+    newest: "Sequence[Message]" = ()
+    reasons: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +46,7 @@ class Situation:
         outside: newest messages of other scopes.
         sessions: connections that are open now.
         last: the session that was heard last.
+        evicted: what made room for other messages.
         where: what was looked into, for the first line; "" is the server's messages.
     """
 
@@ -35,6 +56,7 @@ class Situation:
     sessions: "Sequence[Session]" = ()
     last: "Session | None" = None
     where: str = ""
+    evicted: Evictions = Evictions()
 
 
 def not_found(
@@ -47,6 +69,7 @@ def not_found(
     else:
         lines = [f"no message matched{place} within {timeout:g} s: {describe(criteria)}"]
     asked = {name: value for name, value in criteria.items() if name != "since"}
+    lines += _evicted(asked, situation.evicted, criteria["since"].seq if criteria.get("since") is not None else 0)
     others = [message for message in situation.messages if message not in found]
     lines += _nearest(asked, others)
     if situation.refused:
@@ -113,6 +136,20 @@ def _nearest(asked: Mapping[str, Any], messages: "Sequence[Message]") -> list[st
                     lines.append("    it would match with to=: the address is in the header only")
         if message.origin not in ("smtp", "lmtp", "http") and "origin" not in asked:
             lines.append(f"    it was placed, not submitted: it would be looked at with origin={message.origin!r}")
+    return lines
+
+
+def _evicted(asked: Mapping[str, Any], evicted: Evictions, since: int) -> list[str]:
+    """That messages are gone which may have been meant. Of some there is the header left, of none the body."""
+    if not evicted.messages or evicted.last <= since:
+        return []
+    why = f" ({', '.join(evicted.reasons)})" if evicted.reasons else ""
+    lines = [f"{_count(evicted.messages, 'message')} of this scope made room for newer ones{why}"]
+    known = {name: value for name, value in asked.items() if name not in _OF_BODY}
+    meant = [message for message in evicted.newest if message.seq > since and _matches(message, known)]
+    if meant:
+        lines[0] += ", and would have matched as far as envelope and header say:"
+        lines += [f"  {headline(message)}" for message in meant[-NEAREST:]]
     return lines
 
 

@@ -45,6 +45,8 @@ SESSIONS: Final = 1_000  # session records a server keeps
 REFUSALS: Final = 1_000  # refusals a scope keeps
 REFUSAL_BYTES: Final = 256 * KB  # of a refused mail that is kept
 ERRORS: Final = 100  # server errors a scope keeps
+EVICTIONS: Final = 100  # evicted messages that a scope remembers
+EVICTED_HEAD: Final = 8 * KB  # of the header of one of them
 
 # --- store
 FACTS_CACHE: Final = 64 * MB  # what was computed from bytes, per store

@@ -59,6 +59,11 @@ class Mailbox:
         return self.row.special_use
 
     @property
+    def flags_in_use(self) -> frozenset[str]:
+        """The flags and keywords that some copy has."""
+        return self._store.marks(self._id)[0]
+
+    @property
     def messages(self) -> Sequence[Copy]:
         """All copies in it, whatever their origin, ascending by UID."""
         return [self._copy(row) for row in self._store.copies(self._id)]

@@ -14,6 +14,7 @@ from . import clock, config, limits
 from .delivery.accounts import Directory
 from .delivery.intake import Intake
 from .delivery.refusal import Refusal
+from .delivery.retention import Most, Retention
 from .delivery.services import Commands, Services
 from .errors import ConfigError, MailtrapError
 from .faults import RuleBook
@@ -63,6 +64,9 @@ class Parts:
         self.plugins = Plugins(boot.plugins, lambda error: self.report(error, self.scopes.current))
         self.store: Store = open_store(boot.store, self._store_schemes())
         self.store.report = lambda error: self.report(error, self.scopes.current)
+        self.retention = Retention(
+            self.store, self.scopes, Most(boot.max_messages, boot.max_bytes, boot.max_age), self.store.report
+        )
         self.directory = Directory(self.store, self.scopes)
         self.intake = Intake(
             self.store, self.scopes, self.directory, self.plugins, report=self.report, in_worker=self._in_worker,
@@ -126,6 +130,7 @@ class Parts:
                     self.http.start()
                 else:
                     self._hub.listen(sock, self._factory(name))
+        self.retention.start()
 
     def stop(self) -> None:
         """End every connection, close every socket and the store. Bounded in time; a second call does nothing."""
@@ -144,6 +149,7 @@ class Parts:
                 self._loop.stop()
                 self._loop = None
             self.plugins.close()
+            self.retention.close()
             if not self._pid or self._pid == os.getpid():
                 self.store.close()
             self.addresses.clear()
@@ -236,6 +242,7 @@ class Parts:
         if (hub := self._hub) is not None:
             hub.hint(hint)
         self.bell.ring()
+        self.retention.hint(hint)
 
     def _worked(self, result: Any, error: BaseException | None) -> None:  # noqa: ARG002
         if error is not None:

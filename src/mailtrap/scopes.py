@@ -15,6 +15,7 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .delivery.refusal import Refusal
+    from .delivery.retention import Evicted
 
 SCOPE_TLD = "test"  # RFC 2606: never a real domain
 
@@ -28,6 +29,8 @@ class Scope:
         parent: the scope it was opened in; None for a server's first.
         live: its live settings now: its own, over its parent's.
         refused: what was turned away in it, oldest first.
+        evicted: the newest of its messages that made room for others, oldest first.
+        evicted_before: how many of its messages had been evicted when it was cleared last.
         errors: exceptions inside the server while working for it.
         closed: whether it was left; mail that arrives for it later is late.
     """
@@ -38,6 +41,8 @@ class Scope:
         self.parent = parent
         self.children: list[Scope] = []
         self.refused: deque[Refusal] = deque(maxlen=limits.REFUSALS)
+        self.evicted: deque[Evicted] = deque(maxlen=limits.EVICTIONS)
+        self.evicted_before = 0
         self.errors: deque[BaseException] = deque(maxlen=limits.ERRORS)
         self.closed = False
         self._own = dict(settings)

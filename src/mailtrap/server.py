@@ -17,8 +17,8 @@ from . import clock
 from . import parts as _parts_module
 from .config import BOOT, LIVE
 from .endpoint import Endpoint
-from .errors import MailtrapError, NoSuchAccount
-from .explain import Situation
+from .errors import MailtrapError, NoSuchAccount, StoreError
+from .explain import Evictions, Situation
 from .mailboxes import Account, Mailbox
 from .message.address import Address
 from .message.compose import MailLike, to_bytes
@@ -26,7 +26,7 @@ from .message.envelope import Envelope
 from .message.model import Copy, Message
 from .parts import LISTENERS, Parts
 from .scopes import Scope
-from .store.base import ALL, INBOX, CopyRow, FlagMode, Key, MailboxRow, MessageRow
+from .store.base import ALL, INBOX, CopyRow, FlagMode, Key, MailboxRow, MessageRow, Receipt, Tally
 from .waiting import SUBMITTED, Bell, Expected, Mark, Waits
 
 if TYPE_CHECKING:
@@ -228,6 +228,14 @@ class MailServer:
         return list(self._scope.refused)
 
     @property
+    def evicted(self) -> "Evictions":
+        """What of this scope made room for other messages (``max_messages max_bytes max_age``) since ``clear()``."""
+        tally, gone = self.tally(), list(self._scope.evicted)
+        known = [Message(one.row, _Remains(self, one.head)) for one in gone]
+        reasons = dict.fromkeys(one.reason for one in gone)
+        return Evictions(tally.evicted - self._scope.evicted_before, tally.last_evicted, known, tuple(reasons))
+
+    @property
     def errors(self) -> Sequence[BaseException]:
         """Exceptions inside the server while it worked for this scope; ``clear()`` accepts them."""
         return list(self._scope.errors)
@@ -376,9 +384,7 @@ class MailServer:
             mailbox=mailbox, flags=frozenset(flags),
             internal_date=None if internal_date is None else internal_date.timestamp(),
         )  # fmt: skip
-        row = self._parts.store.message(receipt.seq)
-        assert row is not None
-        return self._message(row)
+        return self._received(receipt)
 
     def send(
         self, mail: MailLike, *, recipients: str | Sequence[str], mail_from: str = "", peer: tuple[str, int] = ("", 0)
@@ -404,9 +410,7 @@ class MailServer:
             )  # fmt: skip
         finally:
             session.close()
-        row = self._parts.store.message(receipts[0].seq)
-        assert row is not None
-        return self._message(row)
+        return self._received(receipts[0])
 
     def seed(self, source: Path | str | Mapping[str, Any]) -> None:
         """Fill mailboxes from a file or folder (.eml, mbox, Maildir, TOML) or a description.
@@ -458,6 +462,8 @@ class MailServer:
         """Forget the messages and copies of this scope, its refusals and its errors."""
         self._parts.store.clear(self._scope.name)
         self._scope.refused.clear()
+        self._scope.evicted.clear()
+        self._scope.evicted_before = self.tally().evicted
         self._scope.errors.clear()
 
     def reset(self) -> None:
@@ -471,6 +477,10 @@ class MailServer:
 
     # ------------------------------------------------------------ for the web and the plugin
 
+    def tally(self, *, all_scopes: bool = False) -> Tally:
+        """How many messages there are, unread and evicted ones, and their octets."""
+        return self._parts.store.tally(None if all_scopes else self._scope.name)
+
     def get(self, id: str) -> Message | None:  # noqa: A002  the public name
         """A message of whatever scope by its id; None when there is none."""
         row = self._parts.store.message_by_id(id)
@@ -478,18 +488,26 @@ class MailServer:
 
     def page(
         self, *, limit: int | None = None, before: int | None = None, after: int = 0, all_scopes: bool = False,
-        newest_first: bool = True,
+        newest_first: bool = True, submitted: bool = False, skip: int = 0,
     ) -> Sequence[Message]:  # fmt: skip
-        """Messages of every origin with ``after < seq < before``, in the order of ``seq``."""
-        scope = None if all_scopes else self._scope.name
-        rows = self._parts.store.messages(scope, after=after, before=before, limit=limit, newest_first=newest_first)
+        """Messages with ``after < seq < before``, in the order of ``seq``.
+
+        Args:
+            submitted: only those that were; else of every origin.
+            skip: so many are left out at the beginning of the answer.
+        """
+        rows = self._parts.store.messages(
+            None if all_scopes else self._scope.name, after=after, before=before, limit=limit,
+            newest_first=newest_first, submitted=submitted, skip=skip,
+        )  # fmt: skip
         return [self._message(row) for row in rows]
 
     def search(
         self, query: str, *, limit: int | None = None, before: int | None = None, after: int = 0,
-        all_scopes: bool = False, newest_first: bool = True, zone: tzinfo = UTC,
+        all_scopes: bool = False, newest_first: bool = True, submitted: bool = False, skip: int = 0,
+        zone: tzinfo = UTC,
     ) -> Sequence[Message]:  # fmt: skip
-        """Messages of every origin with ``after < seq < before`` that a query fits, in the order of ``seq``.
+        """Messages with ``after < seq < before`` that a query fits, in the order of ``seq``; see ``page()``.
 
         Args:
             query: in the language of ``store.query``, for instance ``'from:alice subject:"Hello" -is:read'``.
@@ -507,7 +525,8 @@ class MailServer:
             self._parts.store, None if all_scopes else self._scope.name, parse(query, zone), scopes=scopes, after=after,
             before=before, newest_first=newest_first,
         )  # fmt: skip
-        return [self._message(row) for row in itertools.islice(rows, limit)]
+        fitting = (row for row in rows if not submitted or row.origin in SUBMITTED)
+        return [self._message(row) for row in itertools.islice(fitting, skip, None if limit is None else skip + limit)]
 
     def delete(self, messages: Iterable[Message]) -> int:
         """Take messages and their copies away; how many there were."""
@@ -608,6 +627,12 @@ class MailServer:
     def _rows(self, after: int = 0) -> Sequence[MessageRow]:
         return self._parts.store.messages(self._scope.name, after=after)
 
+    def _received(self, receipt: Receipt) -> Message:
+        row = self._parts.store.message(receipt.seq)
+        if row is None:
+            raise StoreError(f"message {receipt.id} was kept, and removed again before it could be looked at")
+        return self._message(row)
+
     def _message(self, row: MessageRow) -> Message:
         return Message(row, self)
 
@@ -640,6 +665,20 @@ class MailServer:
     def __repr__(self) -> str:
         state = "running" if self._parts.running else "stopped"
         return f"<MailServer {self._scope.name or '(first scope)'} {state}>"
+
+
+class _Remains:
+    """What is asked of a server by a message of which only the header is left."""
+
+    def __init__(self, server: MailServer, head: bytes) -> None:
+        self._server = server
+        self._head = head
+
+    def _raw(self, _: int) -> bytes:
+        return self._head
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
 
 
 class _ScopeSource:
@@ -675,5 +714,5 @@ class _ScopeSource:
         sessions = server.sessions
         return Situation(
             own, server.refused, outside, [session for session in sessions if session.open],
-            sessions[-1] if sessions else None,
+            sessions[-1] if sessions else None, evicted=server.evicted,
         )  # fmt: skip

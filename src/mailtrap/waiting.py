@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from . import clock
 from .errors import (
@@ -22,13 +22,13 @@ from .errors import (
     WaitCancelled,
 )
 from .explain import Situation, ambiguous, not_found, unexpected
+from .store.base import SUBMITTED as SUBMITTED  # what lists show besides
 
 if TYPE_CHECKING:
     from .mailboxes import Mailbox
     from .message.model import Copy, Message
     from .transcript import Session
 
-SUBMITTED: Final = frozenset({"smtp", "lmtp", "http"})
 _T = TypeVar("_T")
 
 

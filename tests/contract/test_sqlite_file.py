@@ -505,6 +505,39 @@ def test_a_migration_brings_an_older_file_forward(path: Path, monkeypatch: pytes
     refused(path, "newer mailtrap")
 
 
+def test_a_file_of_the_first_form_is_counted(path: Path, tmp_path: Path) -> None:
+    newest = SQLiteStore(path)
+    box = Inbox(newest, 5)
+    newest.deliver(delivery(BOB, origin="append"))
+    newest.set_flags(box.id, [1, 2], ["\\Seen"], "add")
+    newest.set_flags(box.id, [2, 3], ["\\Deleted", "k"], "add")
+    record = newest.mailbox(Key("s", ALL), INBOX)
+    assert record is not None
+    newest.set_flags(record.id, [4], ["\\Seen"], "add")
+    newest.expunge(record.id, [5])
+    counts = newest.tally("s"), newest.status(box.id), newest.status(record.id), newest.used(BOB)
+    newest.close()
+
+    old = tmp_path / "old.db"
+    db = sqlite3.connect(old)
+    for statement in sqlite_schema.MIGRATIONS[0]:
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id = {sqlite_schema.APPLICATION_ID}")
+    db.execute("PRAGMA user_version = 1")
+    db.execute("ATTACH ? AS newest", (str(path),))
+    for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+        columns = ", ".join(column for _, column, *_ in db.execute(f"PRAGMA main.table_info({table})"))
+        db.execute(f"DELETE FROM main.{table}")
+        db.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newest.{table}")
+    db.commit()
+    db.close()
+    store = SQLiteStore(old)
+    assert (store.tally("s"), store.status(box.id), store.status(record.id), store.used(BOB)) == counts
+    assert store.tally("s").unread == 3
+    assert store.deliver(delivery(BOB)).seq == 7
+    store.close()
+
+
 def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(path, 3)
     broken = (*sqlite_schema.MIGRATIONS, ("DELETE FROM message", "THIS IS NO STATEMENT"))

@@ -26,8 +26,8 @@ LAYERS = {
     "net": GROUND | {"store.base", "wire"},
     "web": {"checks", "clock", "config", "delivery.posting", "delivery.refusal", "endpoint", "errors", "explain",
             "limits", "mailboxes", "message", "server", "store.query", "transcript", "waiting", "__version__"},
-    "remote": {"clock", "config", "delivery.refusal", "errors", "mailboxes", "message", "parts", "scopes", "server",
-               "store.base", "store.query", "transcript", "waiting", "web"},
+    "remote": {"clock", "config", "delivery.refusal", "errors", "explain", "mailboxes", "message", "parts", "scopes",
+               "server", "store.base", "store.query", "transcript", "waiting", "web"},
 }  # fmt: skip
 
 WITHOUT_IO = ("message", "wire", "smtp", "pop3", "imap")

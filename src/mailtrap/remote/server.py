@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .. import config
 from ..errors import ConfigError, MailtrapError, MessageNotFound, ServerError, UnexpectedMessage
+from ..explain import Evictions
 from ..mailboxes import Account
 from ..message.compose import MailLike, to_bytes
 from ..message.model import Message
 from ..parts import LISTENERS
 from ..scopes import SCOPE_TLD, Scope
-from ..server import MailServer, _ScopeSource
-from ..store.base import Key
+from ..server import MailServer, _Remains, _ScopeSource
+from ..store.base import Key, Tally
 from ..store.query import parse
 from ..waiting import Mark, Waits
 from ..web import API
@@ -201,6 +202,22 @@ class RemoteServer(MailServer):
         return [forms.RemoteRefusal(described, self._client) for described in found]
 
     @property
+    def evicted(self) -> Evictions:
+        """What of this scope made room for other messages since ``clear()``."""
+        found = self._client.json("GET", "/evicted", self._query)
+        known = []
+        for described in found["newest"]:
+            head = forms.raw(described) or b""
+            known.append(Message(forms.RemoteRow(described, self._client), _Remains(self, head)))
+        return Evictions(found["messages"], found["last"], known, found["reasons"])
+
+    def tally(self, *, all_scopes: bool = False) -> Tally:
+        """How many messages there are, unread and evicted ones, and their octets."""
+        store: Any = self._parts.store
+        found: Tally = store.tally(None if all_scopes else self._scope.name)
+        return found
+
+    @property
     def errors(self) -> Sequence[BaseException]:
         """Exceptions inside the server while it worked for this scope, each as a ``ServerError`` that describes it."""
         found = self._client.json("GET", "/errors", self._query)
@@ -208,15 +225,16 @@ class RemoteServer(MailServer):
 
     def search(
         self, query: str, *, limit: int | None = None, before: int | None = None, after: int = 0,
-        all_scopes: bool = False, newest_first: bool = True, zone: tzinfo = UTC,
+        all_scopes: bool = False, newest_first: bool = True, submitted: bool = False, skip: int = 0,
+        zone: tzinfo = UTC,
     ) -> Sequence[Message]:  # fmt: skip
-        """Messages of every origin that a query fits, in the order of ``seq``; the server searches."""
+        """Messages that a query fits, in the order of ``seq``; the server searches."""
         parse(query, zone)  # so that the error is the same as of a server in the process
         if zone is not UTC:
             raise NotOverHTTP("times in a query of a connected client are UTC where they name no zone")
         rows = self._parts.store.messages(  # type: ignore[call-arg]  # a RemoteStore
             None if all_scopes else self._scope.name, after=after, before=before, limit=limit,
-            newest_first=newest_first, query=query,
+            newest_first=newest_first, submitted=submitted, skip=skip, query=query,
         )  # fmt: skip
         return [self._message(row) for row in rows]
 

@@ -23,6 +23,7 @@ from ..store.base import (
     Placed,
     Receipt,
     Status,
+    Tally,
     canonical,
 )
 from . import forms
@@ -63,7 +64,7 @@ class RemoteStore:
 
     def messages(
         self, scope: str | None = None, *, after: int = 0, before: int | None = None, limit: int | None = None,
-        newest_first: bool = False, query: str = "",
+        newest_first: bool = False, submitted: bool = False, skip: int = 0, query: str = "",
     ) -> Sequence[MessageRow]:  # fmt: skip
         """Messages with ``after < seq < before`` that a query fits.
 
@@ -75,8 +76,9 @@ class RemoteStore:
             number = PAGE if limit is None else min(PAGE, limit - len(found))
             page = self._page(
                 scope="*" if scope is None else scope, after=after, before=before, limit=number,
-                order="newest" if newest_first else "oldest", query=query,
+                order="newest" if newest_first else "oldest", query=query, submitted=submitted or None, skip=skip,
             )  # fmt: skip
+            skip = 0  # of the first page alone
             found += [self._row(described) for described in page]
             if len(page) < number:
                 break
@@ -115,6 +117,16 @@ class RemoteStore:
             self._room -= len(raw)
             while self._room < 0:
                 self._room += len(self._bytes.popitem(last=False)[1])
+
+    def tally(self, scope: str | None = None) -> Tally:
+        """The counts of one scope, or of all."""
+        found = self._client.json("GET", "/scopes")
+        tallies = [
+            Tally(*(described[name] for name in Tally._fields))
+            for described in found
+            if scope is None or described["name"] == scope
+        ]
+        return sum(tallies, Tally())
 
     def message(self, seq: int) -> MessageRow | None:
         """One message; None when there is none."""
@@ -268,6 +280,12 @@ class RemoteStore:
         with self._lock:
             self._ids.update((row.message.seq, row.message.id) for row in found)
         return [row for row in found if wanted is None or row.uid in wanted]
+
+    def marks(self, mailbox: int) -> tuple[frozenset[str], int]:
+        """The flags and keywords that some copy has, and the lowest UID without ``\\Seen``; 0 where there is none."""
+        copies = self.copies(mailbox)
+        unseen = next((copy.uid for copy in copies if "\\Seen" not in copy.flags), 0)
+        return frozenset[str]().union(*(copy.flags for copy in copies)), unseen
 
     def set_flags(
         self, mailbox: int, uids: Iterable[int], flags: Iterable[str], mode: FlagMode

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .search import Tree
 
 Origin = Literal["smtp", "lmtp", "http", "append", "deliver", "queue"]
+SUBMITTED: Final[frozenset[str]] = frozenset({"smtp", "lmtp", "http"})  # origins that waits and lists mean
 FlagMode = Literal["add", "remove", "replace"]
 
 ALL: Final = "all"  # the account that is the record of messages
@@ -233,6 +234,31 @@ class Status:
     deleted_size: int = 0
 
 
+class Tally(NamedTuple):
+    """What a scope has, and what it had before.
+
+    Attributes:
+        messages, octets: of every origin, the bytes as they came.
+        submitted, submitted_octets: of those whose origin is in ``SUBMITTED``.
+        unread: of the submitted, those that the record shows without ``\\Seen``; what is hidden there is not.
+        evicted, evicted_octets: what was removed as ``evicted`` since the store began.
+        last_evicted: the highest ``seq`` among them; 0 where there is none.
+    """
+
+    messages: int = 0
+    octets: int = 0
+    submitted: int = 0
+    submitted_octets: int = 0
+    unread: int = 0
+    evicted: int = 0
+    evicted_octets: int = 0
+    last_evicted: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":  # type: ignore[override]  # of two scopes
+        sums = [ours + theirs for ours, theirs in zip(self[:-1], other[:-1], strict=True)]
+        return Tally._make([*sums, max(self.last_evicted, other.last_evicted)])
+
+
 @dataclass(slots=True, frozen=True)
 class Snapshot:
     """A mailbox at one moment: all its UIDs, ascending."""
@@ -354,9 +380,18 @@ class Store(ABC):
     @abstractmethod
     def messages(
         self, scope: str | None = None, *, after: int = 0, before: int | None = None, limit: int | None = None,
-        newest_first: bool = False,
+        newest_first: bool = False, submitted: bool = False, skip: int = 0,
     ) -> Sequence[MessageRow]:  # fmt: skip
-        """Messages with ``after < seq < before``, of one scope or of all, in the order of ``seq``."""
+        """Messages with ``after < seq < before``, of one scope or of all, in the order of ``seq``.
+
+        Args:
+            submitted: only those whose origin is in ``SUBMITTED``.
+            skip: so many are left out at the beginning of the answer.
+        """
+
+    @abstractmethod
+    def tally(self, scope: str | None = None) -> Tally:
+        """The counts of one scope, or of all. It costs the same however much there is."""
 
     @abstractmethod
     def message(self, seq: int) -> MessageRow | None:
@@ -380,8 +415,12 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def remove(self, seqs: Collection[int]) -> int:
-        """Take messages and all their copies away; how many there were. ``seq`` is never given again."""
+    def remove(self, seqs: Collection[int], *, evicted: bool = False) -> int:
+        """Take messages and all their copies away; how many there were. ``seq`` is never given again.
+
+        Args:
+            evicted: they had to make room: ``tally`` counts them.
+        """
 
     @abstractmethod
     def clear(self, scope: str) -> None:

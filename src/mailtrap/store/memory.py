@@ -8,6 +8,7 @@ import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from threading import Lock
 from typing import Final
 
@@ -19,6 +20,7 @@ from .base import (
     ALL,
     INBOX,
     NO_FLAGS,
+    SUBMITTED,
     AccountRow,
     Changes,
     CopyRow,
@@ -35,6 +37,7 @@ from .base import (
     Store,
     SubmitDone,
     Subscriber,
+    Tally,
     Target,
     Usage,
     audience,
@@ -137,7 +140,7 @@ class MemoryStore(Store):
                 if modseq is None:
                     modseq = modseqs[everything.id] = everything.highestmodseq + 1
                 everything.add(message, modseq, NO_FLAGS, received, received, b"", seq)
-                scope.seqs.append(seq)
+                scope.add(message)
                 self._rows.append(message)
                 self._raws.append(raw)
                 self._places.append(place)
@@ -213,20 +216,23 @@ class MemoryStore(Store):
 
     def messages(
         self, scope: str | None = None, *, after: int = 0, before: int | None = None, limit: int | None = None,
-        newest_first: bool = False,
+        newest_first: bool = False, submitted: bool = False, skip: int = 0,
     ) -> Sequence[MessageRow]:  # fmt: skip
+        skip = max(skip, 0)
         with self._lock:
             if scope is None:
                 first = max(after + 1 - self._first, 0)
                 last = len(self._rows) if before is None else max(before - self._first, 0)
-                rows = [row for row in self._rows[first:last] if row is not None]
-                if newest_first:
-                    rows.reverse()
-                return rows if limit is None else rows[: max(limit, 0)]
+                places = range(first, min(last, len(self._rows)))
+                some = (self._rows[place] for place in (reversed(places) if newest_first else places))
+                rows = (row for row in some if row is not None and (not submitted or row.origin in SUBMITTED))
+                return list(islice(rows, skip, None if limit is None else skip + max(limit, 0)))
             kept = self._directory.scopes.get(scope)
-            seqs = array("Q") if kept is None else kept.seqs
+            seqs = array("Q") if kept is None else kept.submitted if submitted else kept.seqs
             low = bisect_right(seqs, after)
             high = len(seqs) if before is None else max(bisect_left(seqs, before), low)
+            if skip:
+                low, high = (low, max(high - skip, low)) if newest_first else (min(low + skip, high), high)
             if limit is not None:
                 count = min(max(limit, 0), high - low)
                 low, high = (high - count, high) if newest_first else (low, low + count)
@@ -234,6 +240,13 @@ class MemoryStore(Store):
             if newest_first:
                 found.reverse()
             return found
+
+    def tally(self, scope: str | None = None) -> Tally:
+        with self._lock:
+            scopes = self._directory.scopes
+            if scope is None:
+                return sum((kept.tally() for kept in scopes.values()), Tally())
+            return scopes[scope].tally() if scope in scopes else Tally()
 
     def message(self, seq: int) -> MessageRow | None:
         with self._lock:
@@ -252,13 +265,13 @@ class MemoryStore(Store):
         found = iter(self._facts.get([seq for seq in seqs if seq in raws], kinds, raws.get))
         return [next(found) if seq in raws else None for seq in seqs]
 
-    def remove(self, seqs: Collection[int]) -> int:
+    def remove(self, seqs: Collection[int], *, evicted: bool = False) -> int:
         with self._lock:
             self._check_open()
             messages = {row for seq in seqs if (row := self._row(seq)) is not None}
             gone: dict[Mailbox, list[int]] = {}
             self._find_copies(messages, gone)
-            self._forget(messages)
+            self._forget(messages, evicted=evicted)
             hint = self._take_away(gone)
         if messages:
             self._facts.discard([message.seq for message in messages])
@@ -305,25 +318,24 @@ class MemoryStore(Store):
                 by_mailbox.setdefault(mailbox, []).append(message)
         for mailbox, there in by_mailbox.items():
             if mailbox.alive and mailbox not in gone:
-                gone[mailbox] = mailbox.positions_of(there)
+                if mailbox.account.address == ALL:  # where the UID is the seq
+                    gone[mailbox] = list(mailbox.find([message.seq for message in there]))
+                else:
+                    gone[mailbox] = mailbox.positions_of(there)
 
     def _take_away(self, gone: dict[Mailbox, list[int]]) -> Hint:
         return self._hint(
             [mailbox for mailbox, positions in gone.items() if mailbox.take(positions, mailbox.highestmodseq + 1)]
         )
 
-    def _forget(self, messages: Collection[MessageRow]) -> None:
-        seqs_of: dict[str, set[int]] = {}
+    def _forget(self, messages: Collection[MessageRow], *, evicted: bool = False) -> None:
+        of_scope: dict[str, list[MessageRow]] = {}
         for message in messages:
             position = message.seq - self._first
             self._rows[position] = self._raws[position] = self._places[position] = None
-            seqs_of.setdefault(message.scope, set()).add(message.seq)
-        for name, seqs in seqs_of.items():
-            scope = self._directory.scopes[name]
-            if len(seqs) == 1:
-                del scope.seqs[bisect_left(scope.seqs, seqs.pop())]
-            else:
-                scope.seqs = array("Q", [seq for seq in scope.seqs if seq not in seqs])
+            of_scope.setdefault(message.scope, []).append(message)
+        for name, theirs in of_scope.items():
+            self._directory.scopes[name].drop(theirs, evicted=evicted)
         # the places of removed messages at the beginning are given back, now and then
         empty = next((at for at, row in enumerate(self._rows) if row is not None), len(self._rows))
         if empty > len(self._rows) // 2:

@@ -4,6 +4,7 @@ The store's lock is held around every call. A method that raises has changed not
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .. import clock
@@ -12,9 +13,12 @@ from .base import (
     ALL,
     INBOX,
     SHARED,
+    SUBMITTED,
     AccountRow,
     FlagMode,
     Key,
+    MessageRow,
+    Tally,
     Usage,
     canonical,
     changed_rights,
@@ -70,12 +74,55 @@ class Account:
 class Scope:
     """A scope's accounts, ``all`` among them, and the seqs of its messages, ascending."""
 
-    __slots__ = ("accounts", "all", "seqs")
+    __slots__ = (
+        "accounts", "all", "evicted", "evicted_octets", "last_evicted", "octets", "seqs", "submitted",
+        "submitted_octets",
+    )  # fmt: skip
 
     def __init__(self, everything: Account) -> None:
         self.accounts: dict[str, Account] = {ALL: everything}
         self.all = everything.mailboxes[INBOX]
         self.seqs = array("Q")
+        self.submitted = array("Q")  # those of them that were submitted
+        self.octets = self.submitted_octets = 0
+        self.evicted = self.evicted_octets = self.last_evicted = 0
+
+    def add(self, message: MessageRow) -> None:
+        """A message more, the newest."""
+        self.seqs.append(message.seq)
+        self.octets += message.size
+        if message.origin in SUBMITTED:
+            self.submitted.append(message.seq)
+            self.submitted_octets += message.size
+
+    def drop(self, messages: Collection[MessageRow], *, evicted: bool) -> None:
+        """These are here no longer."""
+        octets = sum(message.size for message in messages)
+        submitted = [message for message in messages if message.origin in SUBMITTED]
+        self.seqs = _without(self.seqs, [message.seq for message in messages])
+        self.submitted = _without(self.submitted, [message.seq for message in submitted])
+        self.octets -= octets
+        self.submitted_octets -= sum(message.size for message in submitted)
+        if evicted:
+            self.evicted += len(messages)
+            self.evicted_octets += octets
+            self.last_evicted = max(self.last_evicted, *(message.seq for message in messages))
+
+    def tally(self) -> Tally:
+        """The counts."""
+        return Tally(
+            len(self.seqs), self.octets, len(self.submitted), self.submitted_octets, self.all.unread, self.evicted,
+            self.evicted_octets, self.last_evicted,
+        )  # fmt: skip
+
+
+def _without(seqs: "array[int]", gone: Sequence[int]) -> "array[int]":
+    """Ascending seqs without some that are among them."""
+    if len(gone) == 1:
+        del seqs[bisect_left(seqs, gone[0])]
+        return seqs
+    missing = set(gone)
+    return array("Q", [seq for seq in seqs if seq not in missing])
 
 
 class Directory:

@@ -13,7 +13,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .. import limits
 from ..errors import NoSuchMailbox
-from .base import NO_FLAGS, NO_RIGHTS, Changes, CopyRow, FlagMode, Key, MailboxRow, MessageRow, Snapshot, Status
+from .base import (
+    NO_FLAGS,
+    NO_RIGHTS,
+    SUBMITTED,
+    Changes,
+    CopyRow,
+    FlagMode,
+    Key,
+    MailboxRow,
+    MessageRow,
+    Snapshot,
+    Status,
+)
 from .flags import DELETED, SEEN, change
 
 _FEW = 32  # up to so many positions are deleted one by one; a longer list is built anew
@@ -25,7 +37,7 @@ class Mailbox:
     __slots__ = (
         "_arrived", "_log", "_log_uids", "_messages", "_own", "_uid_tuple", "_uids", "_vanished", "account", "acl",
         "alive", "annotations", "deleted", "deleted_size", "forgotten", "highestmodseq", "id", "name", "recent_from",
-        "selectable", "size", "special_use", "uidnext", "uidvalidity", "unseen",
+        "selectable", "size", "special_use", "uidnext", "uidvalidity", "unread", "unseen",
     )  # fmt: skip
 
     def __init__(self, id: int, account: Key, name: str, uidvalidity: int, selectable: bool = True) -> None:  # noqa: A002
@@ -54,6 +66,7 @@ class Mailbox:
         self._log_uids = array("Q")
         self._uid_tuple: tuple[int, ...] | None = ()
         self.unseen = self.deleted = self.size = self.deleted_size = 0
+        self.unread = 0  # of the unseen, those that were submitted
 
     # ------------------------------------------------------------ reading
 
@@ -181,7 +194,9 @@ class Mailbox:
             if DELETED in flags:
                 self.deleted += 1
                 self.deleted_size += message.served_size + len(prefix)
-        self.unseen += SEEN not in flags
+        if SEEN not in flags:
+            self.unseen += 1
+            self.unread += message.origin in SUBMITTED
         self.size += message.served_size + len(prefix)
         return uid
 
@@ -196,6 +211,7 @@ class Mailbox:
             message, flags, prefix = copy.message, copy.flags, copy.prefix
             self._own[uid] = CopyRow(uid, message, flags, modseq, copy.internal_date, saved, prefix)
             size += message.served_size + len(prefix)
+            self.unread += message.origin in SUBMITTED and SEEN not in flags
             if flags:
                 unseen -= SEEN in flags
                 if DELETED in flags:
@@ -240,6 +256,8 @@ class Mailbox:
                     row = CopyRow(uid, row.message, new, modseq, row.internal_date, row.save_date, row.prefix)
                 own[uid] = row
                 self.unseen += unseen
+                if unseen and row.message.origin in SUBMITTED:
+                    self.unread += unseen
                 if deleted:
                     self.deleted += deleted
                     self.deleted_size += deleted * row.size
@@ -257,19 +275,23 @@ class Mailbox:
         uids = [self._uids[position] for position in positions]
         if not uids:
             return uids
-        size, messages = 0, self._messages
+        size, unread, messages = 0, 0, self._messages
         self.unseen -= len(uids)
         for position, uid in zip(positions, uids, strict=True):
             size += messages[position].served_size
+            submitted = messages[position].origin in SUBMITTED
+            unread += submitted
             own = self._own.pop(uid, None)
             if own is not None:
                 size += len(own.prefix)
                 if own.flags:
                     self.unseen += SEEN in own.flags
+                    unread -= submitted and SEEN in own.flags
                     if DELETED in own.flags:
                         self.deleted -= 1
                         self.deleted_size -= own.size
         self.size -= size
+        self.unread -= unread
         first, last = positions[0], positions[-1]
         if last - first == len(positions) - 1:
             for column in (self._uids, self._arrived, self._messages):
@@ -344,6 +366,7 @@ class Mailbox:
             "recent_from",
             "forgotten",
             "unseen",
+            "unread",
             "deleted",
             "deleted_size",
             "size",

@@ -5,7 +5,7 @@ once, however much it changes.
 
 Where several jobs run at once, what is read to be changed is locked. All take the locks in one order, so that no two
 wait for each other: the directory (who makes, renames or takes away accounts or mailboxes), accounts with a quota and
-mailboxes, each by number, the head. What a job has made itself needs no lock.
+mailboxes, each by number, the head, the counts of scopes. What a job has made itself needs no lock.
 """
 
 import json
@@ -19,6 +19,7 @@ from .base import (
     SHARED,
     FlagMode,
     Key,
+    Tally,
     audience,
     canonical,
     changed_rights,
@@ -31,7 +32,15 @@ from .sql_rows import Database, chunks
 from .sql_values import text, untext
 
 _BOX: Final = """SELECT mailbox.id, account, scope, address, name, uidvalidity, uidnext, modseq, recent_from, forgotten,
-    selectable, special_use, acl FROM mailbox JOIN account ON account.id = mailbox.account"""
+    selectable, special_use, acl, messages, unseen, deleted, size, deleted_size
+    FROM mailbox JOIN account ON account.id = mailbox.account"""
+_COUNT: Final = """INSERT INTO scope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET
+    messages = scope.messages + excluded.messages, octets = scope.octets + excluded.octets,
+    submitted = scope.submitted + excluded.submitted,
+    submitted_octets = scope.submitted_octets + excluded.submitted_octets, unread = scope.unread + excluded.unread,
+    evicted = scope.evicted + excluded.evicted, evicted_octets = scope.evicted_octets + excluded.evicted_octets,
+    last_evicted = CASE WHEN excluded.last_evicted > scope.last_evicted
+        THEN excluded.last_evicted ELSE scope.last_evicted END"""
 REFUSED: Final = "the account all is the record of messages: nothing is put there or changed"
 
 
@@ -39,8 +48,8 @@ class Box:
     """A mailbox while a job works on it."""
 
     __slots__ = (
-        "account", "acl", "forgotten", "id", "key", "modseq", "name", "recent_from", "selectable", "special_use",
-        "uidnext", "uidvalidity",
+        "account", "acl", "deleted", "deleted_size", "forgotten", "id", "key", "messages", "modseq", "name",
+        "recent_from", "selectable", "size", "special_use", "uidnext", "uidvalidity", "unseen",
     )  # fmt: skip
 
     id: int
@@ -53,14 +62,29 @@ class Box:
     selectable: bool
     special_use: str  # JSON
     acl: str  # JSON
+    messages: int
+    unseen: int
+    deleted: int
+    size: int
+    deleted_size: int
 
     def __init__(self, columns: Sequence[Any]) -> None:
         (
             self.id, self.account, scope, address, name, self.uidvalidity, self.uidnext, self.modseq, self.recent_from,
-            self.forgotten, self.selectable, self.special_use, self.acl,
+            self.forgotten, self.selectable, self.special_use, self.acl, self.messages, self.unseen, self.deleted,
+            self.size, self.deleted_size,
         ) = columns  # fmt: skip
         self.key = Key(untext(scope), untext(address))
         self.name = untext(name)
+
+    def add(self, seen: bool, deleted: bool, size: int) -> None:
+        """A copy more, as it is counted."""
+        self.messages += 1
+        self.size += size
+        self.unseen += not seen
+        if deleted:
+            self.deleted += 1
+            self.deleted_size += size
 
     def audience(self) -> set[Key]:
         """Who sees it in a list."""
@@ -102,17 +126,20 @@ class Directory:
         self._told: dict[int, int] = {}
         self._told_accounts: set[Key] = set()
         self._tell = False
+        self._counts: dict[str, Tally] = {}  # what is to be added to the counts of scopes
 
     def end(self, result: Any) -> Outcome:
         """Write back what changed."""
         boxes = [self._boxes[id_] for id_ in sorted(self._changed)]
         self.db.executemany(
             """UPDATE mailbox SET name = ?, uidvalidity = ?, uidnext = ?, modseq = ?, recent_from = ?, forgotten = ?,
-                selectable = ?, special_use = ?, acl = ? WHERE id = ?""",
+                selectable = ?, special_use = ?, acl = ?, messages = ?, unseen = ?, deleted = ?, size = ?,
+                deleted_size = ? WHERE id = ?""",
             [
                 (
                     text(box.name), box.uidvalidity, box.uidnext, box.modseq, box.recent_from, box.forgotten,
-                    box.selectable, box.special_use, box.acl, box.id,
+                    box.selectable, box.special_use, box.acl, box.messages, box.unseen, box.deleted, box.size,
+                    box.deleted_size, box.id,
                 )
                 for box in boxes
             ],
@@ -125,6 +152,8 @@ class Directory:
             before, head = self._head
             if before != head:
                 self.db.execute(f"UPDATE {self.HEAD} SET head = ?", (head,))  # noqa: S608
+        for scope in sorted(self._counts):
+            self.db.execute(_COUNT, (text(scope), *self._counts[scope]))
         return Outcome(result, head, self._told, self._tell, frozenset(self._told_accounts))
 
     # ------------------------------------------------------------ locks
@@ -171,6 +200,10 @@ class Directory:
         self._head = self._head[0], head
 
     # ------------------------------------------------------------ what is told
+
+    def count(self, scope: str, change: Tally) -> None:
+        """Add to the counts of a scope; they are held last."""
+        self._counts[scope] = self._counts.get(scope, Tally()) + change
 
     def tell(self, *boxes: Box, accounts: Iterable[Key] = ()) -> None:
         """Subscribers are to hear of this job, of these mailboxes, and of these accounts' lists of mailboxes."""
@@ -252,7 +285,10 @@ class Directory:
         self.db.execute(annotations, (twin, 0, origin, 0))
         self.tell(accounts={target})
         for mailbox in self._hold_all(origin):
-            columns = "name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable, special_use, acl"
+            columns = (
+                "name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable, special_use, acl, messages,"
+                " unseen, deleted, size, deleted_size"
+            )
             (new,) = self.db.execute(
                 f"INSERT INTO mailbox (account, {columns}) SELECT ?, {columns} FROM mailbox WHERE id = ? RETURNING id",  # noqa: S608
                 (twin, mailbox),

@@ -120,16 +120,16 @@ def account_id(db: Database, key: Key) -> int | None:
 
 def used(db: Database, account: int) -> Usage:
     """What an account keeps."""
-    query = """SELECT coalesce(CAST(sum(copy.size) AS BIGINT), 0), count(*) FROM mailbox
-        JOIN copy ON copy.mailbox = mailbox.id WHERE mailbox.account = ?"""
+    query = """SELECT coalesce(CAST(sum(size) AS BIGINT), 0), coalesce(CAST(sum(messages) AS BIGINT), 0) FROM mailbox
+        WHERE account = ?"""
     return Usage(*db.execute(query, (account,)).fetchone())
 
 
 def status(db: Database, mailbox: int, recent_from: int) -> Status:
     """The counts of a mailbox."""
-    query = """SELECT count(*), count(*) FILTER (WHERE NOT seen), count(*) FILTER (WHERE deleted),
-        count(*) FILTER (WHERE uid >= ?), coalesce(CAST(sum(size) AS BIGINT), 0),
-        coalesce(CAST(sum(size) FILTER (WHERE deleted) AS BIGINT), 0) FROM copy WHERE mailbox = ?"""
+    query = """SELECT messages, unseen, deleted,
+        (SELECT count(*) FROM copy WHERE copy.mailbox = mailbox.id AND uid >= ?), size, deleted_size
+        FROM mailbox WHERE id = ?"""
     return Status(*db.execute(query, (recent_from, mailbox)).fetchone())
 
 

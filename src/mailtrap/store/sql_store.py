@@ -26,6 +26,7 @@ from .base import (
     Status,
     Store,
     Subscriber,
+    Tally,
     Usage,
     canonical,
     names_one_of,
@@ -73,21 +74,29 @@ class SQLStore(Store):
 
     def messages(
         self, scope: str | None = None, *, after: int = 0, before: int | None = None, limit: int | None = None,
-        newest_first: bool = False,
+        newest_first: bool = False, submitted: bool = False, skip: int = 0,
     ) -> Sequence[MessageRow]:  # fmt: skip
         query = "SELECT seq FROM message WHERE seq > ? AND seq < ?"
         values: list[Any] = [_fit(after), _fit(LARGEST if before is None else before)]
         if scope is not None:
             query += " AND scope = ?"
             values.append(text(scope))
-        query += f" ORDER BY seq {'DESC' if newest_first else 'ASC'}"
-        if limit is not None:
-            query += " LIMIT ?"
-            values.append(max(_fit(limit), 0))
+        if submitted:
+            query += " AND origin IN ('smtp', 'lmtp', 'http')"
+        query += f" ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT ? OFFSET ?"
+        values += (LARGEST if limit is None else max(_fit(limit), 0), max(_fit(skip), 0))
         with self._read() as db:
             seqs = [seq for (seq,) in db.execute(query, values)]
             rows = self._rows.messages(db, seqs, committed=True)
         return [rows[seq] for seq in seqs]
+
+    def tally(self, scope: str | None = None) -> Tally:
+        sums = ", ".join(f"coalesce(CAST(sum({name}) AS BIGINT), 0)" for name in Tally._fields[:-1])
+        query = f"SELECT {sums}, coalesce(max(last_evicted), 0) FROM scope"  # noqa: S608
+        with self._read() as db:
+            if scope is None:
+                return Tally(*db.execute(query).fetchone())
+            return Tally(*db.execute(f"{query} WHERE name = ?", (text(scope),)).fetchone())
 
     def message(self, seq: int) -> MessageRow | None:
         with self._read() as db:
@@ -107,8 +116,8 @@ class SQLStore(Store):
             found = iter(self._facts.get([seq for seq in seqs if seq in there], kinds, lambda seq: self._raw(db, seq)))
         return [next(found) if seq in there else None for seq in seqs]
 
-    def remove(self, seqs: Collection[int]) -> int:
-        count, removed = self._write(lambda work: (work.remove(seqs), work.removed))
+    def remove(self, seqs: Collection[int], *, evicted: bool = False) -> int:
+        count, removed = self._write(lambda work: (work.remove(seqs, evicted=evicted), work.removed))
         self._forget(removed)
         return int(count)
 
@@ -287,7 +296,8 @@ class SQLStore(Store):
     def marks(self, mailbox: int) -> tuple[frozenset[str], int]:
         with self._read() as db:
             _mailbox(db, mailbox)
-            flags = db.execute("SELECT DISTINCT flags FROM copy WHERE mailbox = ?", (mailbox,)).fetchall()
+            query = "SELECT DISTINCT flags FROM copy WHERE mailbox = ? AND flags != ''"
+            flags = db.execute(query, (mailbox,)).fetchall()
             query = "SELECT coalesce(min(uid), 0) FROM copy WHERE mailbox = ? AND NOT seen"
             (unseen,) = db.execute(query, (mailbox,)).fetchone()
         return NO_FLAGS.union(*(flags_of(column) for (column,) in flags)), unseen

@@ -15,6 +15,7 @@ from .base import (
     ALL,
     INBOX,
     NO_FLAGS,
+    SUBMITTED,
     CopyRow,
     Delivery,
     FlagMode,
@@ -22,6 +23,7 @@ from .base import (
     MessageRow,
     Placed,
     Receipt,
+    Tally,
     Target,
     Usage,
     checked_name,
@@ -31,8 +33,13 @@ from .flags import canonical as canonical_flags
 from .hints import Outcome
 from .sql_directory import REFUSED, Box, Directory
 from .sql_rows import COPY, LARGEST, Database, Rows, chunks, select, used
-from .sql_values import envelope_column, flags_column, text
+from .sql_values import envelope_column, flags_column, text, untext
 
+_LOST: Final = """SELECT count(*) FILTER (WHERE NOT seen), count(*) FILTER (WHERE deleted),
+    coalesce(CAST(sum(size) AS BIGINT), 0), coalesce(CAST(sum(size) FILTER (WHERE deleted) AS BIGINT), 0) FROM copy
+    WHERE mailbox = ? AND uid BETWEEN ? AND ?"""
+_LOST_UNREAD: Final = """SELECT count(*) FROM copy JOIN message ON seq = message
+    WHERE mailbox = ? AND uid BETWEEN ? AND ? AND NOT seen AND origin IN ('smtp', 'lmtp', 'http')"""
 _ADD: Final = "INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SESSIONS: Final = 500  # named in one statement
 
@@ -89,6 +96,8 @@ class Work(Directory):
                 delivery.session, delivery.transcript,
             )  # fmt: skip
             self._keep(row, delivery)
+            submitted = row.origin in SUBMITTED
+            self.count(row.scope, Tally(1, row.size, submitted, row.size * submitted, submitted))
             placed = []
             for box, target in places:
                 internal = now if target.internal_date is None else target.internal_date
@@ -172,6 +181,7 @@ class Work(Directory):
         uid, box.uidnext = box.uidnext, box.uidnext + 1
         size = message.served_size + len(prefix)
         bits = SEEN in flags, DELETED in flags
+        box.add(*bits, size)
         modseq = self._bump(box)
         self._copies_added.append(
             (box.id, uid, message.seq, flags_column(flags), *bits, modseq, internal, saved, prefix, size)
@@ -207,7 +217,7 @@ class Work(Directory):
 
     # ------------------------------------------------------------ messages
 
-    def remove(self, seqs: Collection[int]) -> int:
+    def remove(self, seqs: Collection[int], *, evicted: bool = False) -> int:
         """Take messages away."""
         asked = sorted(seq for seq in set(seqs) if 0 < seq <= LARGEST)
         copies = self._copies_of(asked)
@@ -228,8 +238,12 @@ class Work(Directory):
         sessions: set[Any] = set()
         for chunk in chunks(there):
             marks = ",".join("?" * len(chunk))
-            found = self.db.execute(f"SELECT DISTINCT session FROM message WHERE seq IN ({marks})", chunk)  # noqa: S608
-            sessions.update(session for (session,) in found)
+            query = f"SELECT session, scope, origin, size, seq FROM message WHERE seq IN ({marks})"  # noqa: S608
+            for session, scope, origin, size, seq in self.db.execute(query, chunk):
+                sessions.add(session)
+                submitted = origin in SUBMITTED
+                lost = (1, size, seq) if evicted else (0, 0, 0)
+                self.count(untext(scope), Tally(-1, -size, -submitted, -size * submitted, 0, *lost))
             self._drop_bodies(marks, chunk)
             self.db.execute(f"DELETE FROM message WHERE seq IN ({marks})", chunk)  # noqa: S608
         for session in sessions - {None}:
@@ -306,12 +320,19 @@ class Work(Directory):
         rows: list[CopyRow] = []
         left: list[int] = []
         changes = []
+        unread = 0
         for copy in self._copies(box, uids):
             if unchanged_since is not None and copy.modseq > unchanged_since:
                 left.append(copy.uid)
                 continue
             new = change(copy.flags, flags, mode)
             if new is not copy.flags:
+                unseen = (SEEN in copy.flags) - (SEEN in new)
+                deleted = (DELETED in new) - (DELETED in copy.flags)
+                box.unseen += unseen
+                box.deleted += deleted
+                box.deleted_size += deleted * copy.size
+                unread += unseen * (copy.message.origin in SUBMITTED)
                 copy = CopyRow(
                     copy.uid, copy.message, new, self._bump(box), copy.internal_date, copy.save_date, copy.prefix
                 )
@@ -320,6 +341,8 @@ class Work(Directory):
         self.db.executemany(
             "UPDATE copy SET flags = ?, seen = ?, deleted = ?, modseq = ? WHERE mailbox = ? AND uid = ?", changes
         )
+        if unread and box.key.address == ALL:
+            self.count(box.key.scope, Tally(unread=unread))
         return rows, left
 
     def copy(self, mailbox: int, uids: Iterable[int], target: int, *, move: bool) -> list[tuple[int, int]]:
@@ -356,6 +379,19 @@ class Work(Directory):
             self._take(source, [copy.uid for copy in copies])
         return pairs
 
+    def _discount(self, box: Box, ranges: Sequence[tuple[int, int, int]], number: int) -> None:
+        """Count so many copies no longer, which are all in these ranges."""
+        box.messages -= number
+        for one in ranges:
+            unseen, deleted, size, deleted_size = self.db.execute(_LOST, one).fetchone()
+            box.unseen -= unseen
+            box.deleted -= deleted
+            box.size -= size
+            box.deleted_size -= deleted_size
+        if box.key.address == ALL:
+            unread = sum(self.db.execute(_LOST_UNREAD, one).fetchone()[0] for one in ranges)
+            self.count(box.key.scope, Tally(unread=-unread))
+
     def _take(self, box: Box, uids: Sequence[int]) -> None:
         """Take copies away that are there, ascending."""
         if not uids:
@@ -368,6 +404,7 @@ class Work(Directory):
             else:
                 ranges.append([uid, uid])
         gone = [(box.id, first, last) for first, last in ranges]
+        self._discount(box, gone, len(uids))
         # a range goes from one UID that is there to another, with none between that stays
         self.db.executemany("DELETE FROM copy WHERE mailbox = ? AND uid BETWEEN ? AND ?", gone)
         self.db.executemany(

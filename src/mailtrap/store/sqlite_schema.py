@@ -105,6 +105,42 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         ) WITHOUT ROWID""",
         "CREATE INDEX annotation_mailbox ON annotation (mailbox)",
     ),
+    (
+        # what is counted is kept: neither a list nor STATUS goes through all there is
+        """CREATE TABLE scope (
+            name PRIMARY KEY,
+            messages INTEGER NOT NULL,
+            octets INTEGER NOT NULL,
+            submitted INTEGER NOT NULL,
+            submitted_octets INTEGER NOT NULL,
+            unread INTEGER NOT NULL,
+            evicted INTEGER NOT NULL,
+            evicted_octets INTEGER NOT NULL,
+            last_evicted INTEGER NOT NULL
+        ) WITHOUT ROWID""",
+        """INSERT INTO scope
+            SELECT message.scope, count(*), sum(message.size), sum(origin IN ('smtp', 'lmtp', 'http')),
+                sum(message.size * (origin IN ('smtp', 'lmtp', 'http'))),
+                coalesce(sum(origin IN ('smtp', 'lmtp', 'http') AND NOT seen), 0), 0, 0, 0
+            FROM message LEFT JOIN account ON account.scope = message.scope AND address = 'all'
+            LEFT JOIN mailbox ON mailbox.account = account.id
+            LEFT JOIN copy ON copy.mailbox = mailbox.id AND uid = seq GROUP BY message.scope""",
+        "ALTER TABLE mailbox ADD COLUMN messages INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE mailbox ADD COLUMN unseen INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE mailbox ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE mailbox ADD COLUMN size INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE mailbox ADD COLUMN deleted_size INTEGER NOT NULL DEFAULT 0",
+        """UPDATE mailbox SET
+            messages = (SELECT count(*) FROM copy WHERE mailbox = mailbox.id),
+            unseen = (SELECT coalesce(sum(NOT seen), 0) FROM copy WHERE mailbox = mailbox.id),
+            deleted = (SELECT coalesce(sum(copy.deleted), 0) FROM copy WHERE mailbox = mailbox.id),
+            size = (SELECT coalesce(sum(copy.size), 0) FROM copy WHERE mailbox = mailbox.id),
+            deleted_size = (SELECT coalesce(sum(copy.size * copy.deleted), 0) FROM copy WHERE mailbox = mailbox.id)""",
+        # with what lists and searches ask of many messages, so that the rows are read for the page that is shown alone
+        "DROP INDEX message_scope",
+        "CREATE INDEX message_list ON message (scope, seq, origin, received_at, size, served_size)",
+        "CREATE INDEX copy_flags ON copy (mailbox, flags) WHERE flags != ''",
+    ),
 )
 
 

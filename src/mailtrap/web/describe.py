@@ -6,7 +6,7 @@ are octets. Addresses of an envelope stand as they were sent.
 
 import base64
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..delivery.refusal import Refusal
 from ..mailboxes import Account, Mailbox
@@ -14,6 +14,9 @@ from ..message.address import Address
 from ..message.envelope import Envelope, Parameters
 from ..message.model import Attachment, Copy, Message
 from ..transcript import Session
+
+if TYPE_CHECKING:
+    from ..store.base import Tally
 
 Json = dict[str, Any]
 
@@ -100,6 +103,11 @@ def whole(found: Message) -> Json:
     return {**received(found), "raw": encoded}
 
 
+def remains(found: Message) -> Json:
+    """As ``received``, with what is left of the bytes in base64."""
+    return {**received(found), "raw": base64.b64encode(found.raw).decode("ascii")}
+
+
 def heading(found: Message) -> Json:
     """What tells a message from others: for lists and events. Only its header is read."""
     return {
@@ -156,6 +164,20 @@ def attachment(found: Message, number: str, part: Attachment) -> Json:
         "size": part.size,
         "sha256": part.sha256,
         "url": f"/api/v1/message/{found.id}/part/{number}",
+    }
+
+
+def tally(found: "Tally") -> Json:
+    """Counts."""
+    return {
+        "messages": found.messages,
+        "octets": found.octets,
+        "submitted": found.submitted,
+        "submitted_octets": found.submitted_octets,
+        "unread": found.unread,
+        "evicted": found.evicted,
+        "evicted_octets": found.evicted_octets,
+        "last_evicted": found.last_evicted,
     }
 
 

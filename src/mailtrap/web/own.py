@@ -15,6 +15,7 @@ from .site import Selection, Site
 
 PAGE: Final = 100  # messages in a list, unless asked otherwise
 LARGEST_PAGE: Final = 1000
+_LIST: Final = frozenset(("scope", "after", "before", "limit", "order", "as", "life", "query", "submitted", "skip"))
 _WAIT: Final = frozenset(("timeout", "scope", "since", "latest", "at_least"))
 
 
@@ -50,6 +51,7 @@ class OwnAPI:
         add("/refused", view_func=self.refused)
         add("/refused/<id>", view_func=self.refusal)
         add("/refused/<id>/raw", view_func=self.refusal_raw)
+        add("/evicted", view_func=self.evicted)
         add("/errors", view_func=self.errors)
         add("/scopes", view_func=self.scopes)
         add("/scopes", view_func=self.open_scope, methods=["POST"])
@@ -71,6 +73,8 @@ class OwnAPI:
             domain=view.domain, mark=questions.write_mark(view.mark()),
             started_at=None if started is None else started.isoformat(),
             settings={name: settings[name] for name in ("routing", "starttls", "timeout")},
+            tally=describe.tally(view.tally()),
+            retention={name: settings[name] for name in ("max_messages", "max_bytes", "max_age")},
         )  # fmt: skip
 
     def endpoints(self) -> Response:
@@ -168,7 +172,7 @@ class OwnAPI:
 
     def messages(self) -> Response:
         """A page of messages of every origin, by ``seq``; the whole life of the store is told beside."""
-        questions.known(request.args, ("scope", "after", "before", "limit", "order", "as", "life", "query"))
+        questions.known(request.args, _LIST)
         selection = self._site.select()
         mark = selection.view.mark()
         if (life := request.args.get("life", mark.life)) != mark.life:
@@ -186,6 +190,8 @@ class OwnAPI:
             "before": None if before is None else questions.integer("before", 0),
             "limit": questions.integer("limit", PAGE, most=LARGEST_PAGE),
             "newest_first": order == "newest",
+            "submitted": questions.flag("submitted", request.args.get("submitted")),
+            "skip": questions.integer("skip", 0),
         }
         found = selection.search(query, **page) if query.strip() else selection.page(**page)
         described = []
@@ -243,7 +249,7 @@ class OwnAPI:
             found = [message for each in ids if (message := self._server.get(each)) is not None]
             return jsonify(deleted=self._server.delete(found))
         selection = self._site.select()
-        number = sum(view.record().status.messages for view in selection.views())
+        number = selection.tally().messages
         for view in selection.views():
             view.clear()
         return jsonify(deleted=number)
@@ -289,6 +295,14 @@ class OwnAPI:
             raise Problem(404, "no bytes of this mail had come when it was refused", kind="NoSuchMessage")
         return Response(raw, mimetype="application/octet-stream")
 
+    def evicted(self) -> Response:
+        """What made room for other messages in the scope selected; of the newest their header, instead of the bytes."""
+        found = self._site.select().view.evicted
+        return jsonify(
+            messages=found.messages, last=found.last, reasons=list(found.reasons),
+            newest=[describe.remains(message) for message in found.newest],
+        )  # fmt: skip
+
     def errors(self) -> Response:
         """Exceptions inside the server, of the scopes selected."""
         views = self._site.select().views()
@@ -303,7 +317,7 @@ class OwnAPI:
         views = [(name, self._server.view(name)) for name in self._server.scopes]
         return jsonify(
             [
-                {"name": name, "domain": view.domain, "messages": view.record().status.messages}
+                {"name": name, "domain": view.domain, **describe.tally(view.tally())}
                 for name, view in views
                 if view is not None
             ]

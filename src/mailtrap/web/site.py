@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import request
 
 from ..message.model import Message
 from ..server import MailServer
-from ..waiting import SUBMITTED
 from .problems import Problem
 from .summaries import Summaries
+
+if TYPE_CHECKING:
+    from ..store.base import Tally
 
 EVERY_SCOPE: Final = "*"
 
@@ -24,26 +26,32 @@ class Selection:
     all_scopes: bool = False
 
     def page(
-        self, *, limit: int | None = None, before: int | None = None, after: int = 0, newest_first: bool = True
-    ) -> Sequence[Message]:
-        """Messages of every origin; see ``MailServer.page``."""
-        return self.view.page(
-            limit=limit, before=before, after=after, newest_first=newest_first, all_scopes=self.all_scopes
-        )
-
-    def search(
-        self, query: str, *, limit: int | None = None, before: int | None = None, after: int = 0,
-        newest_first: bool = True, zone: tzinfo = UTC,
+        self, *, limit: int | None = None, before: int | None = None, after: int = 0, newest_first: bool = True,
+        submitted: bool = False, skip: int = 0,
     ) -> Sequence[Message]:  # fmt: skip
-        """Messages of every origin that a query fits; see ``MailServer.search``."""
-        return self.view.search(
-            query, limit=limit, before=before, after=after, newest_first=newest_first, zone=zone,
+        """Messages; see ``MailServer.page``."""
+        return self.view.page(
+            limit=limit, before=before, after=after, newest_first=newest_first, submitted=submitted, skip=skip,
             all_scopes=self.all_scopes,
         )  # fmt: skip
 
-    def submitted(self) -> list[Message]:
-        """All that was submitted, newest first: what programs that look for mail mean."""
-        return [message for message in self.page() if message.origin in SUBMITTED]
+    def tally(self) -> "Tally":
+        """Its counts."""
+        return self.view.tally(all_scopes=self.all_scopes)
+
+    def search(
+        self, query: str, *, limit: int | None = None, before: int | None = None, after: int = 0,
+        newest_first: bool = True, submitted: bool = False, skip: int = 0, zone: tzinfo = UTC,
+    ) -> Sequence[Message]:  # fmt: skip
+        """Messages that a query fits; see ``MailServer.search``."""
+        return self.view.search(
+            query, limit=limit, before=before, after=after, newest_first=newest_first, submitted=submitted, skip=skip,
+            zone=zone, all_scopes=self.all_scopes,
+        )  # fmt: skip
+
+    def submitted(self, *, limit: int | None = None, skip: int = 0) -> Sequence[Message]:
+        """What was submitted, newest first: what programs that look for mail mean."""
+        return self.page(limit=limit, skip=skip, submitted=True)
 
     def views(self) -> list[MailServer]:
         """One view for each scope selected."""
@@ -83,7 +91,7 @@ class Site:
             Problem: 404, there is none.
         """
         if id == "latest":
-            found = next((m for m in self.select().page() if m.origin in SUBMITTED), None)
+            found = next(iter(self.select().submitted(limit=1)), None)
         else:
             found = self.server.get(id)
         if found is None:

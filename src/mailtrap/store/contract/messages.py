@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from ...errors import NotAllowed, StoreError
-from ..base import ALL, INBOX, Key, Store
-from .common import BOB, EVE, Contract, Inbox, delivery, uids
+from ..base import ALL, INBOX, Hint, Key, Store, Tally
+from .common import BOB, EVE, EVERYTHING, Contract, Inbox, delivery, mail, uids
 
 
 class Messages(Contract):
@@ -32,6 +32,65 @@ class Messages(Contract):
         store.remove([4, 10])
         assert page("s", newest_first=True) == [8, 6, 2]
         assert page(after=3, limit=2) == [5, 6]
+
+    def test_pages_of_what_was_submitted(self, store: Store) -> None:
+        for number in range(1, 13):
+            origin: Any = ("smtp", "append", "lmtp", "http", "deliver", "queue")[number % 6]
+            store.deliver(delivery(scope="st"[number % 5 == 0], origin=origin))
+
+        def page(*args: Any, **kwargs: Any) -> list[int]:
+            return [row.seq for row in store.messages(*args, submitted=True, **kwargs)]
+
+        assert page() == [2, 3, 6, 8, 9, 12]
+        assert page("s", newest_first=True, limit=2) == [12, 9]
+        assert page("s", newest_first=True, limit=2, skip=2) == [8, 6]
+        assert page("s", skip=4) == [9, 12]
+        assert page(after=2, before=9, skip=1) == [6, 8]
+        assert page("s", after=2, before=9, skip=1, newest_first=True) == [6, 3]
+        assert page("s", skip=6) == page(skip=7, limit=3) == page("t", limit=1) == []
+        assert [row.seq for row in store.messages("s", skip=8)] == [11, 12]
+        assert [row.seq for row in store.messages(newest_first=True, skip=10, limit=5)] == [2, 1]
+        store.remove([3, 8])
+        assert page("s") == [2, 6, 9, 12]
+
+    def test_the_tally(self, store: Store) -> None:
+        assert store.tally() == store.tally("s") == Tally()
+        raws = [mail(number, size=10 * number) for number in range(6)]
+        for raw, origin in zip(raws, ("smtp", "append", "lmtp", "http", "deliver", "smtp"), strict=True):
+            store.deliver(delivery(BOB, raw=raw, origin=origin))
+        store.deliver(delivery(BOB, raw=b"12345", scope="t"))
+        sizes = [len(raw) for raw in raws]
+        ours = Tally(6, sum(sizes), 4, sum(sizes) - sizes[1] - sizes[4], 4)
+        assert store.tally("s") == ours
+        assert store.tally("t") == Tally(1, 5, 1, 5, 1)
+        assert store.tally() == ours + Tally(1, 5, 1, 5, 1)
+        record = store.mailbox(Key("s", ALL), INBOX)
+        assert record is not None
+        store.set_flags(record.id, [1, 2], ["\\Seen"], "add")
+        store.set_flags(Inbox(store).id, EVERYTHING, ["\\Seen"], "add")  # in the record nothing is read by it
+        assert store.tally("s") == ours._replace(unread=3)
+        store.expunge(record.id, [3, 4])
+        assert store.tally("s").unread == 1
+        store.set_flags(record.id, [1], [], "replace")
+        assert store.tally("s").unread == 2
+        assert store.remove([1, 2, 3], evicted=True) == 3
+        gone = Tally(3, sum(sizes[3:]), 2, sizes[3] + sizes[5], 1, 3, sum(sizes[:3]), 3)
+        assert store.tally("s") == gone
+        assert store.remove([2, 5]) == 1
+        store.clear("s")
+        assert store.tally("s") == Tally(evicted=3, evicted_octets=sum(sizes[:3]), last_evicted=3)
+        store.remove([7], evicted=True)
+        assert store.tally() == Tally(evicted=4, evicted_octets=sum(sizes[:3]) + 5, last_evicted=7)
+
+    def test_what_is_evicted_is_told(self, store: Store) -> None:
+        box = Inbox(store, 3)
+        self.settle(store)
+        before, hints = box.modseq, list[Hint]()
+        end = store.subscribe_hints(hints.append)
+        store.remove([1, 2], evicted=True)
+        self.until(lambda: any(hint.mailboxes.get(box.id) == before + 1 for hint in hints))
+        end()
+        assert list(store.changes(box.id, before).vanished) == [1, 2]
 
     def test_a_message_by_its_id(self, store: Store) -> None:
         receipts = [store.deliver(delivery()) for _ in range(3)]

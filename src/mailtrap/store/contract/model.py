@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ... import limits
 from ...errors import MailboxExists, NoSuchMailbox, NotAllowed, StoreError
-from ..base import ALL, INBOX, NO_FLAGS, Delivery, FlagMode, Key, Receipt, Store, Target
+from ..base import ALL, INBOX, NO_FLAGS, Delivery, FlagMode, Key, Receipt, Store, Tally, Target
 from .common import BOB, EVE, delivery, submit
 
 NAMES = [INBOX, "a", "a/b", "a/b/c", "b", "INBOX/a"]
@@ -313,6 +313,11 @@ class History(RuleBasedStateMachine):
             return
         assert self.store.head() == self.head
         assert {row.seq: self.store.raw(row.seq) for row in self.store.messages("s")} == self.messages
+        record = self.boxes[Key("s", ALL), INBOX]
+        unread = sum(SEEN not in flags for _, flags, _ in record.copies.values())
+        octets = sum(map(len, self.messages.values()))
+        tally = Tally(len(self.messages), octets, len(self.messages), octets, unread)
+        assert self.store.tally("s") == tally
         for key in KEYS:
             expected = {name: (box.id, box.selectable) for (owner, name), box in self.boxes.items() if owner == key}
             assert {row.name: (row.id, row.selectable) for row in self.store.mailboxes(key)} == expected

@@ -25,11 +25,15 @@ class Reopening(Contract):
         store.annotate(BOB, None, {"/private/c": b"1", "/shared/d": b"2"})
         store.remove([9])
         store.take_recent(box.id)
+        store.remove([10], evicted=True)
         state, life, head, changes = self.state(store), store.life(), store.head(), store.changes(box.id, 2)
+        tally = store.tally("s")
         store.close()
         again = self.make(tmp_path)
         assert self.state(again) == state
         assert (again.life(), again.head()) == (life, head)
+        assert again.tally("s") == tally
+        assert (tally.evicted, tally.last_evicted) == (1, 10)
         after = again.changes(box.id, 2)
         assert uids(after.changed) == uids(changes.changed)
         assert list(after.vanished) == list(changes.vanished)

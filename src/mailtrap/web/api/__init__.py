@@ -5,7 +5,7 @@ id wherever it is. Errors are ``text/plain``; those of ``send`` are JSON.
 """
 
 import sys
-from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from ...waiting import SUBMITTED
 from .. import files, questions
 from ..own import peer
 from ..problems import BadParameter
-from ..site import Site
+from ..site import Selection, Site
 from . import outgoing, shapes
 
 SEEN: Final = "\\Seen"
@@ -55,13 +55,20 @@ class MailpitAPI:
 
     def messages(self) -> Response:
         """A ``MessagesSummary``."""
-        found = self._site.select().submitted()
-        return self._summary(found, found)
+        selection = self._site.select()
+        start, limit = _range()
+        tally = selection.tally()
+        page = selection.submitted(limit=limit, skip=start)
+        return self._summary(selection, page, start, tally.submitted, tally.unread)
 
     def search(self) -> Response:
         """A ``MessagesSummary`` of the messages that a query fits; ``total`` and ``unread`` are of all."""
         query = _query(request.args.get("query"))
-        return self._summary(self._site.select().submitted(), self._found(query))
+        start, limit = _range()
+        found = self._found(query)
+        flags = self._server.record_flags(found)
+        unread = sum(not shapes.is_read(flags.get(message.seq)) for message in found)
+        return self._summary(self._site.select(), found[start : start + limit], start, len(found), unread)
 
     def delete_found(self) -> Response:
         """Delete the messages that a query fits."""
@@ -75,23 +82,18 @@ class MailpitAPI:
             return list(found)
         return [message for message in found if message.origin in SUBMITTED]
 
-    def _summary(self, everything: list[Message], found: list[Message]) -> Response:
-        start = questions.integer("start", 0)
-        limit = questions.integer("limit", PAGE, most=LARGEST_PAGE)
-        flags = self._server.record_flags({message.seq: message for message in (*everything, *found)}.values())
-
-        def unread(messages: list[Message]) -> int:
-            return sum(not shapes.is_read(flags.get(message.seq)) for message in messages)
-
+    def _summary(self, selection: Selection, page: Sequence[Message], start: int, number: int, unread: int) -> Response:
+        """The page from ``start`` on, of so many messages."""
+        tally = selection.tally()
+        flags = self._server.record_flags(page)
         shown = [
             shapes.summary(message, summary, flags.get(message.seq))
-            for message in found[start : start + limit]
+            for message in page
             if (summary := self._site.summaries.of(message)) is not None
         ]
         return jsonify(
-            total=len(everything), unread=unread(everything), count=len(shown), messages_count=len(found),
-            messages_unread=unread(found), start=start,
-            tags=sorted({tag for each in flags.values() for tag in shapes.tags(each)}), messages=shown,
+            total=tally.submitted, unread=tally.unread, count=len(shown), messages_count=number,
+            messages_unread=unread, start=start, tags=_tags(selection), messages=shown,
         )  # fmt: skip
 
     def delete(self) -> Response:
@@ -108,7 +110,7 @@ class MailpitAPI:
         if ids is not None and given.get("Search"):
             raise BadParameter("Search", "IDs or Search, not both")
         if ids is not None:
-            found = self._known(ids)
+            found: Sequence[Message] = self._known(ids)
         elif given.get("Search"):
             found = self._found(_query(given["Search"]))
         else:
@@ -171,23 +173,30 @@ class MailpitAPI:
     def info(self) -> Response:
         """What runs here. Counts are those of the mail that is there and of the refusals that are kept."""
         server = self._server
-        found = self._site.select().submitted()
-        flags = server.record_flags(found)
-        here = len(server.page(all_scopes=True))
-        by_smtp = [message for message in found if message.origin != "http"]
+        selection = self._site.select()
+        tally = selection.tally()
+        tags = {tag: len(selection.search(f'tag:"{tag}"')) for tag in _tags(selection)}
         started = server.started_at
         return jsonify(
             Version=f"mailtrap {__version__}", LatestVersion="", Database=server.settings["store"],
-            DatabaseSize=sum(message.size for message in found), Messages=len(found),
-            Unread=sum(not shapes.is_read(flags.get(message.seq)) for message in found),
-            Tags=dict(sorted(Counter(tag for each in flags.values() for tag in shapes.tags(each)).items())),
+            DatabaseSize=tally.submitted_octets, Messages=tally.submitted, Unread=tally.unread, Tags=tags,
             RuntimeStats={
                 "Uptime": 0 if started is None else max(0, int(clock.now() - started.timestamp())),
-                "Memory": _memory(), "MessagesDeleted": server.mark().seq - here,
-                "SMTPAccepted": len(by_smtp), "SMTPAcceptedSize": sum(message.size for message in by_smtp),
+                "Memory": _memory(),
+                "MessagesDeleted": server.mark().seq - server.tally(all_scopes=True).messages,
+                "SMTPAccepted": tally.submitted, "SMTPAcceptedSize": tally.submitted_octets,
                 "SMTPRejected": len(server.all_refused), "SMTPIgnored": 0,
             },
         )  # fmt: skip
+
+
+def _range() -> tuple[int, int]:
+    """Where a page begins, and how long it is."""
+    return questions.integer("start", 0), questions.integer("limit", PAGE, most=LARGEST_PAGE)
+
+
+def _tags(selection: Selection) -> list[str]:
+    return sorted({tag for view in selection.views() for tag in shapes.tags(view.record().flags_in_use)})
 
 
 def _query(given: Any) -> str:
