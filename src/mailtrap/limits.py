@@ -36,6 +36,7 @@ IMAP_APPEND: Final = 256 * MB  # all messages of one APPEND
 IMAP_DROP: Final = 128 * MB  # of literals that a client sent without waiting, and that are read and dropped
 IMAP_NAME: Final = 1000  # characters of a mailbox's name
 IMAP_DEPTH: Final = 50  # nested parentheses
+IMAP_CONTEXTS: Final = 16  # searches of one session that are kept up to date (RFC 5267)
 
 # --- records
 TRANSACTION_LOG: Final = 16 * KB  # of one transaction's transcript; the middle is elided beyond it
@@ -54,3 +55,4 @@ ROWS_CACHE: Final = 16 * MB  # messages, without their bytes, that a store on di
 VANISHED_RANGES: Final = 1_000  # ranges of expunged UIDs that a mailbox remembers
 MIME_DEPTH: Final = 100  # nested MIME parts that are looked at
 MIME_PARTS: Final = 10_000
+REFERENCES: Final = 1_000  # message ids of one References field that THREAD looks at: the first, and the last ones

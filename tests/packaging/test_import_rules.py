@@ -22,7 +22,7 @@ LAYERS = {
     "delivery": GROUND | {"message", "plugins", "store.base", "wire"},
     "smtp": GROUND | {"message", "wire", "delivery"},
     "pop3": GROUND | {"message", "wire", "delivery", "store.base"},
-    "imap": GROUND | {"message", "wire", "delivery", "store.base", "store.search"},
+    "imap": GROUND | {"message", "wire", "delivery", "store.alike", "store.base", "store.search"},
     "net": GROUND | {"store.base", "wire"},
     "web": {"checks", "clock", "config", "delivery.posting", "delivery.refusal", "endpoint", "errors", "explain",
             "limits", "mailboxes", "message", "server", "store.query", "transcript", "waiting", "__version__"},

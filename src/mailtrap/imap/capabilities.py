@@ -25,7 +25,7 @@ class Capability:
     Attributes:
         name: as it is sent.
         rfc: where it is defined.
-        commands: verbs that exist because of it.
+        commands: verbs that exist because of it, or because of another that has them too.
         when: whether it holds for a session at this moment; None: always.
         default: False where only the setting ``+NAME`` offers it.
         needs: another capability without which it means nothing.
@@ -82,6 +82,18 @@ TABLE: Final = (
     Capability("ESEARCH", "RFC 4731"),
     Capability("SEARCHRES", "RFC 5182", needs="ESEARCH"),
     Capability("WITHIN", "RFC 5032"),
+    Capability("SORT", "RFC 5256", ("SORT",)),
+    Capability("SORT=DISPLAY", "RFC 5957", needs="SORT"),
+    Capability("ESORT", "RFC 5267", needs="SORT"),
+    Capability("CONTEXT=SEARCH", "RFC 5267", ("CANCELUPDATE",), needs="ESEARCH"),
+    Capability("CONTEXT=SORT", "RFC 5267", needs="ESORT"),
+    Capability("THREAD=ORDEREDSUBJECT", "RFC 5256", ("THREAD",)),
+    Capability("THREAD=REFERENCES", "RFC 5256", ("THREAD",)),
+    Capability("THREAD=REFS", "draft-ietf-morg-inthread", ("THREAD",)),
+    Capability("PARTIAL", "RFC 9394"),
+    Capability("SEARCH=FUZZY", "RFC 6203"),
+    Capability("MULTISEARCH", "RFC 7377", ("ESEARCH",)),
+    Capability("I18NLEVEL=1", "RFC 5255"),
     Capability("CONDSTORE", "RFC 7162"),
     Capability("BINARY", "RFC 3516"),
     Capability("APPENDLIMIT", "RFC 7889", value=_appendlimit),
@@ -93,12 +105,15 @@ TABLE: Final = (
 )  # fmt: skip
 
 BY_NAME: Final = {capability.name.upper(): capability for capability in TABLE}
-_NEEDED: Final = {verb: capability.name for capability in TABLE for verb in capability.commands}
+_NEEDED: Final = {
+    verb: tuple(capability.name for capability in TABLE if verb in capability.commands)
+    for verb in {verb for capability in TABLE for verb in capability.commands}
+}
 
 
-def needed_by(verb: str) -> str | None:
-    """The capability that a command exists by; None for those of RFC 3501."""
-    return _NEEDED.get(verb)
+def needed_by(verb: str) -> tuple[str, ...]:
+    """The capabilities of which one has to hold, so that a command exists; none for those of RFC 3501."""
+    return _NEEDED.get(verb, ())
 
 
 def switched_off(name: str, changes: frozenset[str]) -> bool:

@@ -45,25 +45,13 @@ _NUMBERS: Final[dict[str, Callable[[int], Tree]]] = {
 _NEEDED: Final = {
     "OLDER": "WITHIN", "YOUNGER": "WITHIN", "MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTID",
     "SAVEDBEFORE": "SAVEDATE", "SAVEDON": "SAVEDATE", "SAVEDSINCE": "SAVEDATE", "SAVEDATESUPPORTED": "SAVEDATE",
+    "FUZZY": "SEARCH=FUZZY",
 }  # fmt: skip
 _WITHIN: Final = ("OLDER", "YOUNGER")
-_WITH_ARGUMENT: Final = frozenset(
-    {
-        "NOT",
-        "UID",
-        "KEYWORD",
-        "UNKEYWORD",
-        "HEADER",
-        "BODY",
-        "TEXT",
-        "MODSEQ",
-        "EMAILID",
-        "THREADID",
-        *_DAYS,
-        *_NUMBERS,
-        *_FIELDS,
-    }
-)
+_WITH_ARGUMENT: Final = frozenset((
+    "NOT", "FUZZY", "UID", "KEYWORD", "UNKEYWORD", "HEADER", "BODY", "TEXT", "MODSEQ", "EMAILID", "THREADID",
+    *_DAYS, *_NUMBERS, *_FIELDS,
+))  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -74,7 +62,8 @@ class Reader:
         charset: of strings; None where none was named.
         recent: whether NEW, OLD and RECENT are there: IMAP4rev2 has none (RFC 9051, appendix E).
         offers: whether a capability holds, and with it the keys that it brings.
-        numbered, modseq: whether sequence numbers, and MODSEQ, were used; known when all was read.
+        numbered, modseq, saved, within, fuzzy: whether sequence numbers, MODSEQ, ``$``, intervals and FUZZY were used;
+            known when all was read.
     """
 
     scanner: Scanner
@@ -84,6 +73,9 @@ class Reader:
     recent: bool = True
     numbered: bool = False
     modseq: bool = False
+    saved: bool = False
+    within: bool = False
+    fuzzy: bool = False
     _depth: int = 0
 
     def keys(self) -> Tree:
@@ -133,6 +125,9 @@ class Reader:
         scanner = self.scanner
         if word == "NOT":
             return search.Not(self.key())
+        if word == "FUZZY":
+            self.fuzzy = True
+            return search.fuzzy(self.key())
         if word == "UID":
             return self._uids(scanner.sequence_set())
         if word in _DAYS:
@@ -203,6 +198,7 @@ class Reader:
         seconds = self.scanner.number()
         if not seconds:
             raise SyntaxFault("An interval is not zero", start)  # RFC 5032, 2
+        self.within = True
         return seconds
 
     # ------------------------------------------------------------ what becomes UIDs
@@ -221,6 +217,7 @@ class Reader:
         A number that no message has fits none; a SEARCH that finds nothing is answered, not refused.
         """
         if wanted == sequence.SAVED:
+            self.saved = True
             return search.Uids.of(self.view.saved)
         self.numbered = True
         known = self.view.uids
@@ -236,6 +233,7 @@ class Reader:
 
     def _uids(self, wanted: SequenceSet) -> Tree:
         if wanted == sequence.SAVED:
+            self.saved = True
             return search.Uids.of(self.view.saved)
         known = self.view.uids
         last = known[-1] if known else 0
@@ -251,12 +249,21 @@ def read_charset(scanner: Scanner) -> str | None:
     """CHARSET and its name, where it comes next; the name of Python's codec.
 
     Raises:
-        Refusal: it is none that is known here (RFC 3501, 6.4.4: BADCHARSET).
+        Refusal: as ``charset``.
     """
     if scanner.peek_word() != "CHARSET":
         return None
     scanner.word()
     scanner.space()
+    return charset(scanner)
+
+
+def charset(scanner: Scanner) -> str:
+    """The name of a charset, and the space behind it; the name of Python's codec.
+
+    Raises:
+        Refusal: it is none that is known here (RFC 3501, 6.4.4: BADCHARSET).
+    """
     name = scanner.astring("the name of a charset").decode("ascii", "replace")
     scanner.space()
     codec = charsets.codec(name)

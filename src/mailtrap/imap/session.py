@@ -314,8 +314,10 @@ class IMAPSession(Machine):
         spec = COMMANDS.get(verb)
         if spec is None or (uid and not spec.has_uid):
             raise Refusal(f"Unknown command {'UID ' if uid else ''}{verb}", kind="BAD")
-        capability = capabilities.needed_by(verb) if verb != "STARTTLS" else None
-        if (capability or (uid and verb == "EXPUNGE")) and not self.offers(capability or "UIDPLUS"):
+        needed = capabilities.needed_by(verb) if verb != "STARTTLS" else ()
+        if uid and verb == "EXPUNGE":
+            needed = ("UIDPLUS",)
+        if needed and not any(map(self.offers, needed)):
             raise Refusal(f"Unknown command {verb}", kind="BAD")
         state = NOT_AUTHENTICATED if self.key is None else AUTHENTICATED if self.view is None else SELECTED
         if state not in spec.states:
@@ -406,8 +408,7 @@ class IMAPSession(Machine):
     def _facts(self, spec: Spec, scanner: Scanner) -> dict[str, Any]:
         """What fault rules can match."""
         facts: dict[str, Any] = {}
-        ahead = Scanner(scanner.text, scanner.literals, utf8=self.utf8)
-        ahead.position = scanner.position
+        ahead = scanner.ahead()
         try:
             if spec.verb == "LOGIN":
                 ahead.space()

@@ -4,21 +4,26 @@ It is told between two commands or in IDLE, never into the middle of one (RFC 35
 """
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import NoSuchMailbox
 from ..store.base import Changes, CopyRow, Snapshot, Store
+from ..store.search import And, Uids
 from ..wire.machine import Steps
-from ..wire.steps import Call
-from . import responses, sequence
+from ..wire.steps import Call, Step
+from . import responses, searching, sequence
+from .contexts import Context
+from .ordered import arranged
 from .responses import Goodbye
 from .view import News, View
 
 if TYPE_CHECKING:
     from .session import IMAPSession
 
-_NUMBERED: Final = re.compile(rb"^[^ \r\n]+ (?:FETCH|STORE|SEARCH|COPY|MOVE|UID SEARCH) ", re.IGNORECASE | re.MULTILINE)
+_NUMBERED: Final = re.compile(
+    rb"^[^ \r\n]+ (?:FETCH|STORE|COPY|MOVE|(?:UID )?(?:SEARCH|SORT|THREAD)) ", re.IGNORECASE | re.MULTILINE
+)
 
 
 def tell(session: "IMAPSession", *, expunges: bool, explicit: bool = False) -> Steps:
@@ -56,8 +61,41 @@ def tell(session: "IMAPSession", *, expunges: bool, explicit: bool = False) -> S
         # a command with numbers that came already was written before the client could know
         expunges = not _NUMBERED.search(session.buffer)
     news = view.apply(changes, expunges=expunges, current=current)
-    if output := _said(session, view, news, changes, recent_from):
+    output = _said(session, view, news, changes, recent_from)
+    if view.contexts:
+        if before := _taken_out(view, news):
+            output = before + output
+        changed = [copy.uid for copy in changes.changed]
+        for context in tuple(view.contexts.values()) if changed else ():
+            output += yield from _updated(session, view, context, changed)
+    if output:
         yield output
+
+
+def _taken_out(view: View, news: News) -> bytes:
+    """What is expunged leaves the results of updated searches before its number goes (RFC 5267, 4.3.4)."""
+    if not news.vanished:
+        return b""
+    numbers = dict(zip(reversed(news.vanished), news.expunged, strict=True))  # as they were: the highest is told first
+    gone = set(news.vanished)
+    # where none is a result nothing is said; where one is, its number is the one before any EXPUNGE
+    return b"".join(context.response(context.without(gone), numbers.__getitem__) for context in view.contexts.values())
+
+
+def _updated(
+    session: "IMAPSession", view: View, context: Context, changed: Sequence[int]
+) -> Generator[Step, Any, bytes]:
+    """What became and what is no longer a result of an updated search, among the messages that changed."""
+    store, mailbox = session.services.store, view.mailbox.id
+    try:
+        fitting: Sequence[int] = yield Call(store.search, mailbox, And((Uids.of(changed), context.tree)))
+        found = sorted({*context.found}.difference(changed).union(view.known(fitting)))
+        if context.criteria is not None:
+            scores = (yield from searching.scored(store, mailbox, found, context.tree)) if context.fuzzy else {}
+            found = list((yield from arranged(store, mailbox, found, context.criteria, scores)))
+    except NoSuchMailbox:
+        return b""  # it is told at the next question
+    return context.response(context.become(found), view.number)
 
 
 def _take_recent(store: Store, mailbox: int, peek: bool) -> int:

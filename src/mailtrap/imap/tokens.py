@@ -66,6 +66,12 @@ class Scanner:
         self._used = 0
         self._depth = 0
 
+    def ahead(self) -> "Scanner":
+        """Another scanner at the same place, to look at what comes; this one stays here."""
+        other = Scanner(self.text, self.literals, utf8=self.utf8)
+        other.position, other._used, other._depth = self.position, self._used, self._depth
+        return other
+
     # ------------------------------------------------------------ the ground
 
     def fail(self, expected: str) -> NoReturn:

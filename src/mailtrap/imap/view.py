@@ -18,6 +18,7 @@ from typing import Final
 
 from ..store.base import Changes, CopyRow, MailboxRow, Snapshot
 from . import sequence
+from .contexts import Context
 from .responses import Refusal
 
 _NOTHING: Final[tuple[int, ...]] = ()
@@ -53,9 +54,12 @@ class View:
         keywords: names of keywords that the client was told of.
         told: everything up to here was told: below ``modseq`` where something is withheld (RFC 7162, 6).
         saved: UIDs that ``$`` stands for (RFC 5182).
+        contexts: searches that are kept up to date, by tag (RFC 5267).
     """
 
-    __slots__ = ("_gone", "_noted", "_recent", "keywords", "mailbox", "modseq", "read_only", "saved", "told", "uids")
+    __slots__ = (
+        "_gone", "_noted", "_recent", "contexts", "keywords", "mailbox", "modseq", "read_only", "saved", "told", "uids",
+    )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool, keywords: Iterable[str] = ()) -> None:
         self.mailbox: MailboxRow = snapshot.mailbox
@@ -64,6 +68,7 @@ class View:
         self.modseq = self.told = snapshot.mailbox.highestmodseq
         self.keywords = set(keywords)
         self.saved: Sequence[int] = ()
+        self.contexts: dict[bytes, Context] = {}
         self._gone: set[int] = set()  # in uids, but expunged
         self._noted: dict[int, int] = {}  # UID to the MODSEQ that the client knows already
         self._recent: list[tuple[int, int]] = []  # first and last UID of ranges, ascending

@@ -3,15 +3,20 @@
 Sizes and offsets count the message as IMAP and POP3 serve it: a bare LF as CRLF (``structure.served``).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from sys import getsizeof
 from typing import Any, Final
 
-from . import fields, imapform
+from . import fields, imapform, ordering
+from .collation import folded
+from .ordering import SortKeys, ThreadKeys
 from .parse import Mail
 from .structure import Part, parse, served, served_size
 
-KINDS: Final = ("size", "structure", "envelope", "body", "bodystructure", "headers", "text", "preview", "attached")
+KINDS: Final = (
+    "size", "structure", "envelope", "body", "bodystructure", "headers", "text", "preview", "attached", "sorting",
+    "threading",
+)  # fmt: skip
 
 
 class Facts:
@@ -25,9 +30,11 @@ class Facts:
         bodystructure: the IMAP BODYSTRUCTURE, encoded.
         headers: header fields as pairs of lower-case name and decoded, unfolded value, in order.
         text: everything searchable: the bodies of text parts, those of messages inside included, decoded, HTML as
-            its text, in lower case.
+            its text, folded for comparison (``collation.folded``).
         preview: the beginning of the readable text, at most 200 characters (RFC 8970).
-        attached: for each attachment and each inline part its file name, in lower case, and whether it is inline.
+        attached: for each attachment and each inline part its file name, folded, and whether it is inline.
+        sorting: what SORT compares (RFC 5256).
+        threading: what THREAD looks at.
     """
 
     __slots__ = KINDS
@@ -41,6 +48,8 @@ class Facts:
     text: str | None
     preview: str | None
     attached: tuple[tuple[str, bool], ...] | None
+    sorting: SortKeys | None
+    threading: ThreadKeys | None
 
     def __init__(self, **known: Any) -> None:
         for kind in KINDS:
@@ -70,7 +79,7 @@ def compute(facts: Facts, raw: bytes, kinds: Collection[str]) -> None:
 
 
 def _text(mail: Mail) -> str:
-    return "\n".join(_readable(mail, part) for part in mail.root.walk() if part.type == "text").lower()
+    return folded("\n".join(_readable(mail, part) for part in mail.root.walk() if part.type == "text"))
 
 
 def _preview(mail: Mail) -> str:
@@ -79,7 +88,7 @@ def _preview(mail: Mail) -> str:
 
 def _attached(mail: Mail) -> tuple[tuple[str, bool], ...]:
     def name(part: Part) -> str:
-        return (part.filename or "").lower()
+        return folded(part.filename or "")
 
     roles = mail.roles
     return (*((name(part), False) for part in roles.attachments), *((name(part), True) for part in roles.inline))
@@ -94,10 +103,10 @@ def _readable(mail: Mail, part: Part) -> str:
     return to_text(text)
 
 
-_OF_HEADER: Final = frozenset(("size", "envelope", "headers"))  # kinds that need no tree
+_OF_HEADER: Final = frozenset(("size", "envelope", "headers", "sorting", "threading"))  # kinds that need no tree
 _PREVIEW: Final = 200  # characters (RFC 8970, 3.2)
 _PREVIEW_SOURCE: Final = 4_000  # characters of the text it is made of
-_COMPUTE: Final = {
+_COMPUTE: Final[dict[str, Callable[[Mail], Any]]] = {
     "size": lambda mail: served_size(mail.raw),
     "structure": lambda mail: mail.root,
     "envelope": lambda mail: imapform.envelope(mail.fields),
@@ -107,6 +116,8 @@ _COMPUTE: Final = {
     "text": _text,
     "preview": _preview,
     "attached": _attached,
+    "sorting": lambda mail: ordering.sort_keys(mail.fields),
+    "threading": lambda mail: ordering.thread_keys(mail.fields),
 }
 
 
@@ -120,6 +131,11 @@ def weight(facts: Facts) -> int:
         octets += sum(64 + getsizeof(name) + getsizeof(value) for name, value in facts.headers)
     if facts.attached is not None:
         octets += sum(120 + getsizeof(name) for name, _ in facts.attached)
+    if facts.sorting is not None:
+        octets += 200 + sum(getsizeof(key) for key in facts.sorting)
+    if facts.threading is not None:
+        octets += 200 + getsizeof(facts.threading.subject) + getsizeof(facts.threading.message_id)
+        octets += sum(8 + getsizeof(reference) for reference in facts.threading.references)
     if facts.structure is not None:
         octets += 700 * sum(1 for _ in facts.structure.walk())
     return octets

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from ..message.collation import folded
 from ..message.facts import Facts
 from .base import CopyRow
 
@@ -138,11 +139,11 @@ def cheap(tree: Cheap) -> Test:
         case EnvelopeFrom("<>"):
             return lambda copy, _: not copy.message.envelope.mail_from
         case EnvelopeFrom(text):
-            lower = text.lower()
-            return lambda copy, _: lower in copy.message.envelope.mail_from.lower()
+            looked_for = folded(text)
+            return lambda copy, _: looked_for in folded(copy.message.envelope.mail_from)
         case EnvelopeTo(text):
-            wanted = text.lower()
-            return lambda copy, _: any(wanted in recipient.lower() for recipient in copy.message.envelope.recipients)
+            wanted = folded(text)
+            return lambda copy, _: any(wanted in folded(recipient) for recipient in copy.message.envelope.recipients)
         case Tagged():
             return lambda copy, _: any(map(is_tag, copy.flags))
         case CameBy(origin):
@@ -164,9 +165,9 @@ def cheap(tree: Cheap) -> Test:
 def costly(tree: Costly) -> tuple[Test, frozenset[str]]:
     """A condition that facts decide, and the kinds of them."""
     if isinstance(tree, Words):
-        return _words(tree.text.lower()), frozenset({"headers", "text", "attached"})
+        return _words(folded(tree.text)), frozenset({"headers", "text", "attached"})
     if isinstance(tree, Blind):
-        return _blind(tree.text.lower()), frozenset({"headers"})
+        return _blind(folded(tree.text)), frozenset({"headers"})
     inline = tree.inline
 
     def attached(_: CopyRow, facts: Facts | None) -> bool | None:
@@ -193,9 +194,9 @@ def _words(text: str) -> Test:
         assert facts.attached is not None
         return (
             has(facts.text)
-            or any(has(value.lower()) for name, value in facts.headers if name in _READ_BY_PEOPLE)
+            or any(has(folded(value)) for name, value in facts.headers if name in _READ_BY_PEOPLE)
             or any(has(name) for name, _ in facts.attached)
-            or any(has(address.lower()) for address in copy.message.envelope.recipients)
+            or any(has(folded(address)) for address in copy.message.envelope.recipients)
         )
 
     return test
@@ -206,9 +207,9 @@ def _blind(text: str) -> Test:
         if facts is None:
             return None
         assert facts.headers is not None
-        if any(name == "bcc" and text in value.lower() for name, value in facts.headers):
+        if any(name == "bcc" and text in folded(value) for name, value in facts.headers):
             return True
-        hidden = [address.lower() for address in copy.message.envelope.recipients if text in address.lower()]
+        hidden = [address.lower() for address in copy.message.envelope.recipients if text in folded(address)]
         return bool(hidden) and not set(hidden) <= _named(facts.headers)
 
     return test

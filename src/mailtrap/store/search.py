@@ -3,8 +3,8 @@
 A condition is asked twice. First of the copy alone, where it may say that it cannot tell (None); what flags, dates and
 sizes decide is decided then. Only the copies left are asked again with their facts, which may have to be computed.
 
-Text is compared as a substring, without case (RFC 9051, 6.4.4). Dates are compared in UTC, without the time of day; the
-ones of ``Sent...`` are those written in the ``Date`` field, whatever its zone.
+Text is compared as a substring, without case, as i;unicode-casemap does (RFC 9051, 6.4.4; RFC 5255). Dates are compared
+in UTC, without the time of day; the ones of ``Sent...`` are those written in the ``Date`` field, whatever its zone.
 """
 
 from bisect import bisect_right
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from .. import clock
 from ..message import fields
+from ..message.collation import folded
 from ..message.facts import Facts
-from . import conditions
+from . import alike, conditions
+from .alike import Alike
 from .base import CopyRow
 from .conditions import Test
 
@@ -206,7 +208,7 @@ class OfMessage:
 
 _Plain: TypeAlias = All | Flag | Uids | OfMessage | Larger | Smaller | ModSeq | Older | Younger
 _Dated: TypeAlias = Before | On | Since | SavedBefore | SavedOn | SavedSince
-_OfFacts: TypeAlias = HeaderContains | Text | Body | SentBefore | SentOn | SentSince
+_OfFacts: TypeAlias = HeaderContains | Text | Body | Alike | SentBefore | SentOn | SentSince
 Tree: TypeAlias = And | Or | Not | _Plain | _Dated | _OfFacts | conditions.Condition
 
 
@@ -228,6 +230,32 @@ class Predicate(NamedTuple):
 def predicate(tree: Tree) -> Predicate:
     """Compile a tree; ``Older`` and ``Younger`` count from now."""
     return _compile(tree, clock.now())
+
+
+def fuzzy(tree: Tree) -> Tree:
+    """The same with text that need only be nearly there (RFC 6203, 3); what is no text is as it was (5)."""
+    match tree:
+        case And(trees):
+            return And(tuple(map(fuzzy, trees)))
+        case Or(trees):
+            return Or(tuple(map(fuzzy, trees)))
+        case Not(part):
+            return Not(fuzzy(part))
+        case HeaderContains(name, text):
+            return Alike("header", text, name)
+        case Text(text):
+            return Alike("text", text)
+        case Body(text):
+            return Alike("body", text)
+        case _:
+            return tree
+
+
+def relevancy(tree: Tree) -> list[Alike]:
+    """The fuzzy conditions of a tree, by which relevancy is measured; without those that must not fit."""
+    if isinstance(tree, And | Or):
+        return [found for part in tree.trees for found in relevancy(part)]
+    return [tree] if isinstance(tree, Alike) else []
 
 
 def run(store: "Store", mailbox: int, tree: Tree) -> Sequence[int]:
@@ -276,11 +304,13 @@ def _compile(tree: Tree, now: float) -> Predicate:
         part = _compile(tree.tree, now)
         return Predicate(_negation(part.test), part.kinds)
     if isinstance(tree, HeaderContains):
-        return Predicate(_header(tree.name.lower(), tree.text.lower()), frozenset({"headers"}))
+        return Predicate(_header(tree.name.lower(), folded(tree.text)), frozenset({"headers"}))
     if isinstance(tree, Text):
-        return Predicate(_text(tree.text.lower()), frozenset({"headers", "text"}))
+        return Predicate(_text(folded(tree.text)), frozenset({"headers", "text"}))
     if isinstance(tree, Body):
-        return Predicate(_body(tree.text.lower()), frozenset({"text"}))
+        return Predicate(_body(folded(tree.text)), frozenset({"text"}))
+    if isinstance(tree, Alike):
+        return Predicate(*alike.compiled(tree))
     if isinstance(tree, SentBefore | SentOn | SentSince):
         return Predicate(_sent(tree), frozenset({"headers"}))
     if isinstance(tree, conditions.Costly):
@@ -403,7 +433,7 @@ def _header(name: str, text: str) -> Test:
     def test(copy: CopyRow, facts: Facts | None) -> bool | None:
         if facts is None:
             return None
-        return any(field == name and text in value.lower() for field, value in _headers(copy, facts))
+        return any(field == name and text in folded(value) for field, value in _headers(copy, facts))
 
     return test
 
@@ -413,7 +443,7 @@ def _text(text: str) -> Test:
         if facts is None:
             return None
         assert facts.text is not None
-        return text in facts.text or any(text in f"{name}: {value.lower()}" for name, value in _headers(copy, facts))
+        return text in facts.text or any(text in f"{name}: {folded(value)}" for name, value in _headers(copy, facts))
 
     return test
 

@@ -41,6 +41,18 @@ PROOFS: dict[str, Callable[[Client], bool]] = {
     "OBJECTID": lambda c: b"* 1 FETCH (EMAILID (M" in c.ok("FETCH 1 EMAILID"),
     "SAVEDATE": lambda c: c.ok("SEARCH SAVEDSINCE 1-Jan-2000") == b"* SEARCH 1\r\n",
     "PREVIEW": lambda c: c.ok("FETCH 1 PREVIEW") == b'* 1 FETCH (PREVIEW "How are you?")\r\n',
+    "SORT": lambda c: c.ok("SORT (SUBJECT) UTF-8 ALL") == b"* SORT 1\r\n",
+    "SORT=DISPLAY": lambda c: c.ok("SORT (DISPLAYFROM) UTF-8 ALL") == b"* SORT 1\r\n",
+    "ESORT": lambda c: b" COUNT 1\r\n" in c.ok("SORT RETURN (COUNT) (DATE) UTF-8 ALL"),
+    "CONTEXT=SEARCH": lambda c: b") ADDTO (0 2)" in c.ok("SEARCH RETURN (UPDATE) ALL") + c.ok("COPY 1 INBOX"),
+    "CONTEXT=SORT": lambda c: b" ADDTO (2 2)" in c.ok("SORT RETURN (UPDATE) (DATE) UTF-8 ALL") + c.ok("COPY 1 INBOX"),
+    "THREAD=ORDEREDSUBJECT": lambda c: c.ok("THREAD ORDEREDSUBJECT UTF-8 ALL") == b"* THREAD (1)\r\n",
+    "THREAD=REFERENCES": lambda c: c.ok("THREAD REFERENCES UTF-8 ALL") == b"* THREAD (1)\r\n",
+    "THREAD=REFS": lambda c: c.ok("THREAD REFS UTF-8 ALL") == b"* THREAD (1)\r\n",
+    "PARTIAL": lambda c: b"* 1 FETCH" in c.ok("UID FETCH 1:* UID (PARTIAL -1:-1)"),
+    "SEARCH=FUZZY": lambda c: c.ok("SEARCH FUZZY SUBJECT helo") == b"* SEARCH 1\r\n",
+    "MULTISEARCH": lambda c: b" MAILBOX INBOX " in c.ok("ESEARCH IN (inboxes) ALL"),
+    "I18NLEVEL=1": lambda c: c.ok('SEARCH CHARSET UTF-8 SUBJECT "ＨＥＬＬＯ"') == b"* SEARCH 1\r\n",
     "WITHIN": lambda c: c.ok("SEARCH OLDER 1000") == b"* SEARCH\r\n",
 }  # fmt: skip
 
@@ -73,7 +85,7 @@ class TestProofs:
 
     def test_every_command_of_the_table_is_there(self):
         for capability in TABLE:
-            assert capability.rfc.startswith("RFC ")
+            assert capability.rfc.startswith(("RFC ", "draft-"))
             for verb in capability.commands:
                 assert verb in COMMANDS
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailtrap.message.collation import folded
 from mailtrap.message.facts import KINDS, Facts, compute, weight
 from mailtrap.message.parse import Mail
 from mailtrap.message.structure import served
@@ -15,7 +16,16 @@ def known(raw: bytes, *kinds: str) -> Facts:
 
 def test_only_what_was_asked_for_is_computed(eml) -> None:
     facts = known(eml("reset"), "size", "envelope", "headers")
-    assert facts.missing(KINDS) == ["structure", "body", "bodystructure", "text", "preview", "attached"]
+    assert facts.missing(KINDS) == [
+        "structure",
+        "body",
+        "bodystructure",
+        "text",
+        "preview",
+        "attached",
+        "sorting",
+        "threading",
+    ]
 
 
 def test_what_is_known_is_not_computed_again(eml) -> None:
@@ -46,10 +56,10 @@ def test_headers_are_decoded(eml) -> None:
     assert "\n" not in headers["received"]
 
 
-def test_text_is_that_of_all_text_parts_in_lower_case(eml) -> None:
+def test_text_is_that_of_all_text_parts_folded(eml) -> None:
     text = known(eml("nested"), "text").text
     assert text is not None
-    assert "café at noon?" in text  # of text/plain and of the HTML, without its tags
+    assert folded("CAFÉ at noon?") in text  # of text/plain and of the HTML, without its tags
     assert "<b>" not in text
     assert "the footer of a list" in text
     text = known(eml("forwarded"), "text").text

@@ -4,10 +4,25 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..command import REGISTRY, Spec
-from . import append, auth, copy, fetch, idle, listing, mailbox, misc, search, select, store
+from . import (
+    append,
+    auth,
+    copy,
+    fetch,
+    idle,
+    listing,
+    mailbox,
+    misc,
+    multisearch,
+    search,
+    select,
+    sort,
+    store,
+)
 
 COMMANDS: Final[Mapping[str, Spec]] = REGISTRY
 
 __all__ = [
-    "COMMANDS", "append", "auth", "copy", "fetch", "idle", "listing", "mailbox", "misc", "search", "select", "store",
+    "COMMANDS", "append", "auth", "copy", "fetch", "idle", "listing", "mailbox", "misc", "multisearch", "search",
+    "select", "sort", "store",
 ]  # fmt: skip

@@ -1,18 +1,20 @@
 """FETCH (RFC 3501, 6.4.5): in slices, one message at a time where its octets are asked for."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ... import clock
 from ...errors import StoreError
 from ...message.facts import Facts, compute
 from ...message.structure import served
 from ...store.base import Changes, CopyRow, Store
-from ...wire.steps import Call, Pause, Step
+from ...wire.steps import Call, Step
 from .. import responses, sequence
 from ..command import WITH_MAILBOX, Handled, command
 from ..fetch_items import Item, Plan, Slice, plain, read_items
 from ..responses import Refusal, Reply
+from ..results import Range
+from ..searching import breathe
 from ..sequence import SequenceSet
 from ..telling import flags_of
 from ..tokens import Scanner, SyntaxFault
@@ -28,7 +30,6 @@ _MANY: Final = 256
 _BODIES: Final = 32  # messages whose \Seen is set at once
 _OCTETS: Final = 65_536  # of messages that are held at once; a larger one is held alone
 _QUICK: Final = 0.002  # seconds: a slice below it may grow
-_LONG: Final = 0.004  # seconds of work after which others may run
 
 _FLAGS: Final = plain("FLAGS")
 _UID: Final = plain("UID")
@@ -40,9 +41,8 @@ def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 3501, 6.4.5. ``UID FETCH`` always has the UID in its answers (6.4.8)."""
     wanted = scanner.sequence_set()
     scanner.space()
-    condstore = session.offers("CONDSTORE")
     items = read_items(scanner, session.offers)
-    since, vanished = _read_modifiers(session, scanner, uid=uid) if condstore and not scanner.ended else (None, False)
+    since, vanished, partial = _read_modifiers(session, scanner, uid=uid)
     scanner.end()
     if uid and _UID not in items:
         items.insert(0, _UID)
@@ -53,34 +53,48 @@ def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         yield enabled
     if since is not None:
         uids = yield from _changed(session, wanted, uids, since, vanished=vanished)
+    if partial is not None:
+        uids = partial.of(uids)  # RFC 9394, 3.3: of those that are left
     told = yield from _tell(session, items, uids)
     if told < len(uids) and not uid:
         raise Refusal(EXPUNGED_MEANWHILE, "EXPUNGEISSUED")  # RFC 2180, 4.1; RFC 5530, 3
     return Reply("OK", f"{'UID ' if uid else ''}FETCH completed")
 
 
-def _read_modifiers(session: "IMAPSession", scanner: Scanner, *, uid: bool) -> tuple[int | None, bool]:
-    """RFC 7162, 3.1.4.1 and 3.2.6: CHANGEDSINCE, and whether VANISHED is asked for."""
+class _Modifiers(NamedTuple):
     since: int | None = None
-    vanished = False
+    vanished: bool = False
+    partial: Range | None = None
+
+
+def _read_modifiers(session: "IMAPSession", scanner: Scanner, *, uid: bool) -> _Modifiers:
+    """CHANGEDSINCE and VANISHED (RFC 7162, 3.1.4.1 and 3.2.6), PARTIAL (RFC 9394, 3.3)."""
+    found = _Modifiers()
 
     def modifier() -> None:
-        nonlocal since, vanished
+        nonlocal found
         start = scanner.position
-        word = scanner.word("CHANGEDSINCE or VANISHED")
-        if word == "CHANGEDSINCE":
+        word = scanner.word("a FETCH modifier")
+        if word == "CHANGEDSINCE" and session.offers("CONDSTORE"):
             scanner.space()
-            since = scanner.number(63)
-        elif word == "VANISHED":
-            vanished = True
+            found = found._replace(since=scanner.number(63))
+        elif word == "VANISHED" and session.offers("CONDSTORE"):
+            found = found._replace(vanished=True)
+        elif word == "PARTIAL" and uid and session.offers("PARTIAL"):
+            if found.partial is not None:
+                raise SyntaxFault("PARTIAL stands once", start)
+            scanner.space()
+            found = found._replace(partial=Range.read(scanner, newest=True))
         else:
             raise SyntaxFault(f"{word} is no FETCH modifier", start)
 
+    if scanner.ended or not (session.offers("CONDSTORE") or session.offers("PARTIAL")):
+        return found
     scanner.space()
     scanner.items(modifier)
-    if vanished and not (uid and since is not None and "QRESYNC" in session.enabled):
+    if found.vanished and not (uid and found.since is not None and "QRESYNC" in session.enabled):
         raise Refusal("VANISHED goes with UID FETCH, CHANGEDSINCE and ENABLE QRESYNC", "CLIENTBUG", "BAD")
-    return since, vanished
+    return found
 
 
 def _changed(
@@ -155,14 +169,6 @@ def _with_flags(items: Sequence[Item], modseq: bool) -> list[Item]:
     first = next(index for index, item in enumerate(items) if item.section is not None)
     more = [item for item in (_FLAGS, _MODSEQ) if item not in items and (item is _FLAGS or modseq)]
     return [*items[:first], *more, *items[first:]]
-
-
-def breathe(since: float) -> Generator[Step, Any, float]:
-    """Let others run where this has worked for long; when it last did."""
-    if clock.monotonic() - since <= _LONG:
-        return since
-    yield Pause()
-    return clock.monotonic()
 
 
 def _as_set(session: "IMAPSession", uids: Sequence[int]) -> Iterable[int]:

@@ -1,128 +1,119 @@
-"""SEARCH (RFC 3501, 6.4.4), ESEARCH (RFC 4731), SEARCHRES (RFC 5182)."""
+"""SEARCH (RFC 3501, 6.4.4), ESEARCH (RFC 4731), SEARCHRES (RFC 5182), contexts (RFC 5267), FUZZY (RFC 6203)."""
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from ... import clock
-from ...store.base import CopyRow
-from ...store.search import And, Uids, predicate
-from ...wire.steps import Call, Step
-from .. import responses, sequence
+from ... import limits
+from ...wire.steps import Step
+from .. import results, searching
 from ..command import WITH_MAILBOX, Handled, command
-from ..responses import Reply
-from ..search_keys import Reader, Tree, read_charset
+from ..contexts import Context
+from ..ordered import Criterion, arranged
+from ..responses import Refusal, Reply
+from ..results import Wanted, correlator, esearch, read_return
+from ..search_keys import Reader, read_charset
 from ..tokens import Scanner, SyntaxFault
-from .fetch import breathe
 
 if TYPE_CHECKING:
     from ..session import IMAPSession
-
-_RETURN: Final = ("MIN", "MAX", "ALL", "COUNT", "SAVE")
-_FEW: Final = 16  # messages in the first slice of a search in the text; more when it goes quickly
-_MANY: Final = 512
-_QUICK: Final = 0.002  # seconds: a slice below it may grow
 
 
 @command("SEARCH", WITH_MAILBOX, has_uid=True, numbered=True, quiet=True)
 def search(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 3501, 6.4.4."""
-    view = session.selected
-    returned = _read_return(session, scanner)
-    if returned is not None and "SAVE" in returned:
-        view.saved = ()  # RFC 5182, 2.1: a search that fails leaves it empty
-    if returned is None and session.rev2:
-        returned = {"ALL"}  # RFC 9051, 6.4.4: the answer is always ESEARCH
+    wanted = read_return(scanner, session.offers, context="SEARCH") if session.offers("ESEARCH") else None
+    plain = wanted is None and not session.rev2  # RFC 9051, 6.4.4: the answer of IMAP4rev2 is always ESEARCH
+    wanted = wanted or results.ALL
     start = scanner.position
-    charset = read_charset(scanner)
+    try:
+        charset = read_charset(scanner)
+    except Refusal:
+        forget_saved(session, wanted)
+        raise
     if charset is not None and "UTF8=ACCEPT" in session.enabled:
         raise SyntaxFault("Once UTF8=ACCEPT is enabled there is no CHARSET", start)  # RFC 6855, 3
+    return (yield from answer(session, scanner, "SEARCH", wanted, charset, None, plain=plain, uid=uid))
+
+
+@command("CANCELUPDATE", WITH_MAILBOX)
+def cancel_update(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 5267, 4.3.5: by the tags of the searches."""
+    del uid
+    tags = [scanner.string("the tag of a search, as a string")]
+    while not scanner.ended:
+        scanner.space()
+        tags.append(scanner.string("the tag of a search, as a string"))
+    contexts = session.selected.contexts
+    if unknown := [tag for tag in tags if tag not in contexts]:
+        raise Refusal(f"There is no updated search {unknown[0].decode('ascii', 'replace')}", kind="BAD")
+    for tag in tags:
+        contexts.pop(tag, None)
+    yield from ()
+    return None
+
+
+def forget_saved(session: "IMAPSession", wanted: Wanted) -> None:
+    """A search that fails with NO leaves nothing saved; one that fails with BAD changes nothing (RFC 5182, 2.1)."""
+    if "SAVE" in wanted:
+        session.selected.saved = ()
+
+
+def answer(
+    session: "IMAPSession", scanner: Scanner, verb: str, wanted: Wanted, charset: str | None,
+    criteria: tuple[Criterion, ...] | None, *, plain: bool, uid: bool,
+) -> Handled:  # fmt: skip
+    """Read the keys, search, and answer as SEARCH and SORT do.
+
+    Args:
+        criteria: how the results are sorted; None: they are in mailbox order.
+        plain: without ESEARCH.
+    """
+    view, store = session.selected, session.services.store
+    tag, mailbox = session.tag, view.mailbox.id
     reader = Reader(scanner, view, session.offers, charset, not session.rev2)
     tree = reader.keys()
     scanner.end()
+    if not reader.fuzzy and ("RELEVANCY" in wanted or "RELEVANCY" in (name for name, _ in criteria or ())):
+        raise SyntaxFault("RELEVANCY needs a FUZZY key")  # RFC 6203, 4 and 6
+    if "UPDATE" in wanted and tag in view.contexts:
+        raise SyntaxFault("The tag is that of an updated search")  # RFC 5267, 4.3
     session.uses_numbers |= reader.numbered  # RFC 9051, 7.5.1: then UID SEARCH must not tell of EXPUNGE either
     if reader.modseq and (enabled := session.enable_condstore()):
         yield enabled
-    found = view.known((yield from _find(session, tree)))
-    numbers = found if uid else view.numbers(found)
+    try:
+        found: Sequence[int] = view.known((yield from searching.find(store, mailbox, view.uids, tree)))
+        scores = (yield from searching.scored(store, mailbox, found, tree)) if reader.fuzzy else {}
+        if criteria is not None:
+            found = yield from arranged(store, mailbox, found, criteria, scores)
+    except Exception:
+        forget_saved(session, wanted)
+        raise
+    numbers = found if uid else [view.number(message) for message in found] if criteria else view.numbers(found)
     modseq = b""
-    if reader.modseq and found:
-        ends = _saved({"SAVE", *(returned or ())}, found)  # RFC 7162, 3.1.5: of what is returned
-        copies: Sequence[CopyRow] = yield Call(session.services.store.copies, view.mailbox.id, ends)
-        modseq = b"%d" % max((copy.modseq for copy in copies), default=0)
-    if returned is None:
+    if reader.modseq and found:  # RFC 7162, 3.1.5: of what is returned
+        modseq = yield from searching.highest_modseq(store, mailbox, wanted.returned(found))
+    if plain:
         listed = b"".join([b" %d" % number for number in numbers])
-        yield b"* SEARCH%b%b\r\n" % (listed, b" (MODSEQ %b)" % modseq if modseq else b"")
+        yield b"* %b%b%b\r\n" % (verb.encode(), listed, b" (MODSEQ %b)" % modseq if modseq else b"")
     else:
-        if "SAVE" in returned:
-            view.saved = _saved(returned, found)
-        if returned != {"SAVE"}:
-            yield _extended(session.tag, returned, numbers, modseq, uid=uid)
-    return Reply("OK", f"{'UID ' if uid else ''}SEARCH completed")
+        if "SAVE" in wanted:
+            view.saved = sorted(wanted.returned(found))
+        if "UPDATE" in wanted:
+            yield from _keep(session, Context(tag, uid, tree, criteria, list(found), reader.fuzzy), reader)
+        if wanted.answered:
+            scores_of = [scores.get(message, 1) for message in found] if "RELEVANCY" in wanted else ()
+            yield esearch(correlator(tag, uid=uid), wanted, numbers, modseq=modseq, scores=scores_of)
+    return Reply("OK", f"{'UID ' if uid else ''}{verb} completed")
 
 
-def _read_return(session: "IMAPSession", scanner: Scanner) -> set[str] | None:
-    """RFC 4731, 3.1: what is to be returned; None for a plain SEARCH, and ALL where nothing is named."""
-    if scanner.peek_word() != "RETURN" or not session.offers("ESEARCH"):
-        return None
-    scanner.word()
-    scanner.space()
-
-    def option() -> str:
-        start = scanner.position
-        word = scanner.word("MIN, MAX, ALL, COUNT or SAVE")
-        if word not in _RETURN or (word == "SAVE" and not session.offers("SEARCHRES")):
-            raise SyntaxFault(f"{word} is no result option", start)
-        return word
-
-    options = set(scanner.items(option, empty=True))
-    scanner.space()
-    return options or {"ALL"}
-
-
-def _find(session: "IMAPSession", tree: Tree) -> Generator[Step, Any, Sequence[int]]:
-    """The UIDs. What has to be computed from the messages of a store in memory is done in slices."""
-    view, store = session.selected, session.services.store
-    if store.blocking or not predicate(tree).kinds:
-        everything: Sequence[int] = yield Call(store.search, view.mailbox.id, tree)
-        return everything
-    uids = view.uids
-    found: list[int] = []
-    size, position = _FEW, 0
-    paused = clock.monotonic()
-    while position < len(uids):
-        began = clock.monotonic()
-        part = uids[position : position + size]
-        position += len(part)
-        found += yield Call(store.search, view.mailbox.id, And((Uids(((part[0], part[-1]),)), tree)))
-        size = min(size * 2, _MANY) if clock.monotonic() - began < _QUICK else max(size // 2, 1)
-        paused = yield from breathe(paused)
-    return found
-
-
-def _saved(returned: set[str], found: Sequence[int]) -> Sequence[int]:
-    """RFC 5182, 2.1: with MIN or MAX alone only these are saved."""
-    if returned & {"ALL", "COUNT"} or not returned & {"MIN", "MAX"} or not found:
-        return found
-    ends = {found[0]} if "MIN" in returned else set()
-    if "MAX" in returned:
-        ends.add(found[-1])
-    return sorted(ends)
-
-
-def _extended(tag: bytes, returned: set[str], numbers: Sequence[int], modseq: bytes, *, uid: bool) -> bytes:
-    """RFC 4731, 3.1 and 3.2: the ESEARCH response."""
-    parts = [b"* ESEARCH (TAG %b)" % responses.string(tag)]
-    if uid:
-        parts.append(b"UID")
-    if numbers:
-        if "MIN" in returned:
-            parts.append(b"MIN %d" % numbers[0])
-        if "MAX" in returned:
-            parts.append(b"MAX %d" % numbers[-1])
-        if "ALL" in returned:
-            parts.append(b"ALL %b" % sequence.encode(numbers))
-    if "COUNT" in returned:
-        parts.append(b"COUNT %d" % len(numbers))
-    if modseq:
-        parts.append(b"MODSEQ " + modseq)
-    return b" ".join(parts) + b"\r\n"
+def _keep(session: "IMAPSession", context: Context, reader: Reader) -> Generator[Step, Any, None]:
+    """Keep the results up to date, or say that they are not (RFC 5267, 4.3.1)."""
+    contexts = session.selected.contexts
+    if reader.within:
+        reason = "What is older or younger changes by itself"
+    elif len(contexts) >= limits.IMAP_CONTEXTS:
+        reason = "Too many searches are kept up to date"
+    else:
+        contexts[context.tag] = context
+        return
+    yield Reply("NO", reason, b'NOUPDATE "%b"' % context.tag).line()

@@ -1,0 +1,103 @@
+"""What SEARCH, SORT, THREAD and their kin have in common: finding messages, and asking what is known of them.
+
+What has to be computed from messages is asked for in slices, and others run between two of them.
+"""
+
+from collections.abc import Collection, Generator, Mapping, Sequence
+from typing import Any, Final
+
+from .. import clock
+from ..message.facts import Facts
+from ..store.alike import score
+from ..store.base import CopyRow, Store
+from ..store.search import And, Tree, Uids, predicate, relevancy
+from ..wire.steps import Call, Pause, Step
+
+_FEW: Final = 16  # messages in the first slice; more when it goes quickly
+_MANY: Final = 512
+_QUICK: Final = 0.002  # seconds: a slice below it may grow
+_LONG: Final = 0.004  # seconds of work after which others may run
+
+
+def breathe(since: float) -> Generator[Step, Any, float]:
+    """Let others run where this has worked for long; when it last did."""
+    if clock.monotonic() - since <= _LONG:
+        return since
+    yield Pause()
+    return clock.monotonic()
+
+
+def find(store: Store, mailbox: int, uids: Sequence[int], tree: Tree) -> Generator[Step, Any, Sequence[int]]:
+    """The UIDs of a mailbox that a tree fits, ascending.
+
+    Args:
+        uids: those that the mailbox has; another may be among the answer.
+    """
+    if store.blocking or not predicate(tree).kinds:
+        everything: Sequence[int] = yield Call(store.search, mailbox, tree)
+        return everything
+    found: list[int] = []
+    size, position = _FEW, 0
+    paused = clock.monotonic()
+    while position < len(uids):
+        began = clock.monotonic()
+        part = uids[position : position + size]
+        position += len(part)
+        found += yield Call(store.search, mailbox, And((Uids(((part[0], part[-1]),)), tree)))
+        size = _next_size(size, began)
+        paused = yield from breathe(paused)
+    return found
+
+
+def known(
+    store: Store, mailbox: int, uids: Sequence[int], kinds: Collection[str]
+) -> Generator[Step, Any, list[tuple[CopyRow, Facts]]]:
+    """Copies with their facts, in the order of the UIDs; without those that were taken away."""
+    found: list[tuple[CopyRow, Facts]] = []
+    size, position = _FEW if kinds else _MANY, 0
+    paused = clock.monotonic()
+    while position < len(uids):
+        began = clock.monotonic()
+        part = uids[position : position + size]
+        position += len(part)
+        found += yield Call(_known, store, mailbox, part, kinds)
+        size = _next_size(size, began)
+        paused = yield from breathe(paused)
+    return found
+
+
+_NOTHING: Final = Facts()
+
+
+def _known(store: Store, mailbox: int, uids: Sequence[int], kinds: Collection[str]) -> list[tuple[CopyRow, Facts]]:
+    rows = store.copies(mailbox, uids)
+    if not kinds:
+        return [(row, _NOTHING) for row in rows]
+    facts = store.facts([row.message.seq for row in rows], kinds)
+    return [(row, known) for row, known in zip(rows, facts, strict=True) if known is not None]
+
+
+def highest_modseq(store: Store, mailbox: int, uids: Sequence[int]) -> Generator[Step, Any, bytes]:
+    """The highest MODSEQ of some copies (RFC 7162, 3.1.5); ``b""`` where there is none."""
+    copies: Sequence[CopyRow] = yield Call(store.copies, mailbox, uids)
+    return b"%d" % max(copy.modseq for copy in copies) if copies else b""
+
+
+def scored(store: Store, mailbox: int, found: Sequence[int], tree: Tree) -> Generator[Step, Any, Mapping[int, int]]:
+    """How well each of the messages fits a fuzzy search, from 1 to 100; empty where nothing tells."""
+    conditions = relevancy(tree)
+    if not conditions:
+        return {}
+    kinds = frozenset[str]().union(*(condition.kinds for condition in conditions))
+    entries = yield from known(store, mailbox, found, kinds)
+    measure = score(conditions)
+    scores: dict[int, int] = {}
+    paused = clock.monotonic()
+    for copy, facts in entries:
+        scores[copy.uid] = measure(copy, facts)
+        paused = yield from breathe(paused)
+    return scores
+
+
+def _next_size(size: int, began: float) -> int:
+    return min(size * 2, _MANY) if clock.monotonic() - began < _QUICK else max(size // 2, 1)
