@@ -64,6 +64,9 @@ class Live:
     require_auth: bool = _setting(False, "SMTP: MAIL only after AUTH (530 5.7.0)")
     auth_before_tls: bool = _setting(True, "logging in is allowed without TLS")
     max_message_size: int = _setting(50 * 1024 * 1024, "octets of one message (552 5.3.4)")
+    over_quota: Literal["reject", "defer"] = _setting(
+        "reject", "mail for an account without room: refused for good (552 5.2.2) or for now (452 4.2.2)"
+    )
     max_recipients: int = _setting(1000, "recipients of one mail (452 4.5.3)")
     bare_newlines: Literal["accept", "reject"] = _setting(
         "accept", "bare CR and LF in a message: kept byte for byte, or refused with 550 5.5.2"
@@ -76,6 +79,13 @@ class Live:
     )
     imap_capabilities: frozenset[str] = _setting(
         frozenset(), "changes to what IMAP offers: -NAME takes one away, +NAME adds one"
+    )
+    imap_separator: Literal["/", "."] = _setting("/", "what separates the levels of a mailbox's name in IMAP")
+    imap_namespace: str = _setting(
+        "", "IMAP: the name below which all mailboxes but INBOX lie, without separator: INBOX; empty: none"
+    )
+    imap_other_users: str = _setting(
+        "user", "IMAP: the name below which other users' shared mailboxes lie, without separator; empty: not at all"
     )
     pop3_capabilities: frozenset[str] = _setting(
         frozenset(), "changes to what POP3 offers: -NAME takes one away, +NAME adds one"
@@ -134,6 +144,8 @@ def check(name: str, value: Any) -> Any:
         raise ConfigError(f"{name} is {_describe(expected)}, not {value!r}")
     if isinstance(value, int | float) and not value >= 0:  # so NaN does not pass
         raise ConfigError(f"{name} is not negative: {value!r}")
+    if name in ("imap_namespace", "imap_other_users") and not all(c.isalnum() or c in "#~-_ " for c in value):
+        raise ConfigError(f"{name} is one level of a name, letters, digits and any of '#~-_ ': {value!r}")
     if name == "trusted_proxies":
         _check_networks(name, value)
     return value

@@ -78,7 +78,15 @@ class NotAllowed(StoreError):
 
 
 class OverQuota(StoreError):
-    """The account's quota would be exceeded."""
+    """The account's quota would be exceeded.
+
+    Attributes:
+        account: scope and address, where it is known.
+    """
+
+    def __init__(self, message: str, account: tuple[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.account = account
 
 
 class WaitCancelled(MailtrapError):

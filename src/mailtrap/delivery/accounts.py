@@ -6,12 +6,13 @@ it, no other test sees.
 """
 
 import secrets
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from .. import clock
 from ..message.address import Address
 from ..scopes import Scope, Scopes
-from ..store.base import ALL, AccountRow, Key, Store
+from ..store.base import ALL, AccountRow, Key, MailboxRow, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,17 @@ class Directory:
         if row is not None:
             self._own.add(key)
         return key
+
+    def shared(self, scope: Scope, identifiers: Collection[str]) -> Sequence[MailboxRow]:
+        """The mailboxes of the scope's accounts on which one of these identifiers has a right (``Store.shared``).
+
+        What is shared in a parent is forked, as whatever is used in the child.
+        """
+        for ancestor in scope.lineage():
+            if ancestor is not scope:
+                for row in self._store.shared(ancestor.name, identifiers):
+                    self.claim(scope, Address(row.account.address))
+        return self._store.shared(scope.name, identifiers)
 
     def open_account(self, scope: Scope, address: Address) -> Key:
         """As ``claim``, and the account is there afterwards."""

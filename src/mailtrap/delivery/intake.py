@@ -4,8 +4,8 @@ Protocol sessions hand over *envelope and bytes*; what comes back is a reply. AP
 themselves and skip routing.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, Final
@@ -30,6 +30,7 @@ STORE_FAILED: Final = Reply(451, "4.3.0", "The store cannot take mail now; try a
 HOOK_FAILED: Final = Reply(451, "4.3.0", "A plugin failed; try again later")
 HOOK_SLOW: Final = Reply(451, "4.3.5", "A plugin took too long; try again later")
 MAILBOX_FULL: Final = Reply(552, "5.2.2", "Mailbox full")
+MAILBOX_FULL_NOW: Final = Reply(452, "4.2.2", "Mailbox full; try again later")
 
 RecipientDone = Callable[[Reply | None, BaseException | None], None]
 MailDone = Callable[["Outcome", BaseException | None], None]
@@ -38,10 +39,15 @@ AppendDone = Callable[[Sequence[Receipt] | None, BaseException | None], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a mail: ``KEPT`` and its receipts (one for each scope its recipients name), or a refusal."""
+    """What became of a mail: ``KEPT`` and its receipts (one for each scope its recipients name), or a refusal.
+
+    Attributes:
+        turned_away: recipients for whom it was not kept though it was for others (RFC 2033, 4.2).
+    """
 
     reply: Reply
     receipts: Sequence[Receipt] = ()
+    turned_away: Mapping[Address, Reply] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -212,10 +218,31 @@ class Intake:
                 self._kept(receipts)
             done(Outcome(KEPT, receipts), None)
         elif isinstance(error, OverQuota):
-            self._turn_away(mail, MAILBOX_FULL, done)
+            self._over_quota(mail, error, done)
         else:
             self._report(error, mail.scope)
             self._turn_away(mail, STORE_FAILED, done)
+
+    def _over_quota(self, mail: Incoming, error: OverQuota, done: MailDone) -> None:
+        """Somebody has no room. With LMTP the others still get the mail: each is answered for (RFC 2033, 4.2)."""
+        reply = MAILBOX_FULL if mail.scope.live.over_quota == "reject" else MAILBOX_FULL_NOW
+        envelope = mail.envelope
+        rest: list[tuple[Address, Parameters]] = []
+        full: list[tuple[Address, Parameters]] = []
+        for recipient, given in zip(envelope.recipients, envelope.recipient_parameters, strict=True):
+            scope = self._scopes.by_domain(recipient.domain) or mail.scope
+            has_room = (scope.name, recipient.account) != error.account
+            (rest if has_room else full).append((recipient, given))
+        if mail.origin != "lmtp" or not rest or not full:
+            self._turn_away(mail, reply, done)
+            return
+        turned_away = {recipient: reply for recipient, _ in full}
+        self.refuse(mail.scope, Refusal("DATA", reply, _narrowed(envelope, full), mail.session, raw=mail.raw))
+
+        def kept(outcome: Outcome, error: BaseException | None) -> None:
+            done(Outcome(outcome.reply, outcome.receipts, {**outcome.turned_away, **turned_away}), error)
+
+        self._keep(replace(mail, envelope=_narrowed(envelope, rest)), kept)
 
     def _turn_away(self, mail: Incoming, reply: Reply, done: MailDone) -> None:
         stage = "DATA" if mail.origin in ("smtp", "lmtp") else "POST"
@@ -351,6 +378,12 @@ class Intake:
 def _plain_target(scope: str, account: str) -> Target:
     """One object for all mails to an address: they are many, and it never changes."""
     return Target(Key(scope, account))
+
+
+def _narrowed(envelope: Envelope, recipients: Sequence[tuple[Address, Parameters]]) -> Envelope:
+    """An envelope with some of its recipients."""
+    parameters = [given for _, given in recipients]
+    return Envelope(envelope.mail_from, [one for one, _ in recipients], envelope.mail_parameters, parameters)
 
 
 def _changed(mail: Incoming, answer: Any) -> Incoming:

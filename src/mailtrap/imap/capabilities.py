@@ -102,6 +102,15 @@ TABLE: Final = (
     Capability("SAVEDATE", "RFC 8514"),
     Capability("PREVIEW", "RFC 8970"),
     Capability("QRESYNC", "RFC 7162", needs="CONDSTORE"),
+    Capability("QUOTA", "RFC 9208", ("GETQUOTA", "GETQUOTAROOT")),
+    Capability("QUOTASET", "RFC 9208", ("SETQUOTA",), default=False, needs="QUOTA"),
+    Capability("QUOTA=RES-STORAGE", "RFC 9208", needs="QUOTA"),
+    Capability("QUOTA=RES-MESSAGE", "RFC 9208", needs="QUOTA"),
+    Capability("ACL", "RFC 4314", ("GETACL", "SETACL", "DELETEACL", "LISTRIGHTS", "MYRIGHTS")),
+    Capability("RIGHTS=texk", "RFC 4314, 2.2", needs="ACL"),
+    Capability("LIST-MYRIGHTS", "RFC 8440", needs="ACL"),
+    Capability("METADATA", "RFC 5464", ("GETMETADATA", "SETMETADATA")),
+    Capability("LIST-METADATA", "RFC 9590", needs="METADATA"),
 )  # fmt: skip
 
 BY_NAME: Final = {capability.name.upper(): capability for capability in TABLE}

@@ -1,7 +1,7 @@
 """What the server says, as typed values, encoded in one place (RFC 3501, 7)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
@@ -15,6 +15,7 @@ Kind = Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
 _QUOTABLE: Final = frozenset(range(32, 127)) - {ord('"'), ord("\\")}
 _SPECIALS: Final = frozenset(b'(){%*"\\]') | frozenset(range(33)) | frozenset(range(127, 256))
 _NO_FLAG: Final = re.compile(r'[^!-~]|[(){%*"\]]|(?!^)\\')
+RIGHT_OF_FLAG: Final = {"\\Seen": "s", "\\Deleted": "t"}  # RFC 4314, 4: of any other it is w
 _FLAG_ORDER: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", "\\Recent")
 
 
@@ -129,21 +130,33 @@ def date_time(seconds: float) -> bytes:
 # ---------------------------------------------------------------- responses
 
 
-def listed(kind: bytes, attributes: Iterable[str], name: str, extended: bytes = b"", *, utf8: bool = False) -> bytes:
+def listed(
+    kind: bytes, attributes: Iterable[str], name: str, extended: bytes = b"", *, utf8: bool = False,
+    separator: str = "/",
+) -> bytes:  # fmt: skip
     """LIST and LSUB (RFC 3501, 7.2.2; extended data: RFC 5258, 4)."""
     attribute_list = " ".join(attributes).encode("ascii")
-    return b'* %b (%b) "/" %b%b\r\n' % (kind, attribute_list, mailbox(name, utf8=utf8), extended)
+    name_ = mailbox(name, utf8=utf8)
+    return b'* %b (%b) "%b" %b%b\r\n' % (kind, attribute_list, separator.encode("ascii"), name_, extended)
 
 
-def status(name: str, items: Iterable[tuple[str, int | str]], *, utf8: bool = False) -> bytes:
-    """STATUS (RFC 3501, 7.2.4)."""
+def status(name: bytes, items: Iterable[tuple[str, int | str]]) -> bytes:
+    """STATUS (RFC 3501, 7.2.4); ``name`` is encoded."""
     values = " ".join(f"{item} {value}" for item, value in items)
-    return b"* STATUS %b (%b)\r\n" % (mailbox(name, utf8=utf8), values.encode("ascii"))
+    return b"* STATUS %b (%b)\r\n" % (name, values.encode("ascii"))
 
 
-def flag_lines(keywords: Iterable[str], *, read_only: bool) -> bytes:
-    """FLAGS and PERMANENTFLAGS of a mailbox (RFC 3501, 7.2.6 and 7.1)."""
-    names = flags(frozenset(("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", *keywords)))
-    if read_only:
-        return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS ()] Nothing can be changed\r\n" % names
-    return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b \\*)] Flags and new keywords are kept\r\n" % (names, names)
+def flag_lines(keywords: Iterable[str], permanent: Container[str] | None) -> bytes:
+    """FLAGS and PERMANENTFLAGS of a mailbox (RFC 3501, 7.2.6 and 7.1).
+
+    Args:
+        permanent: the rights that say which flags the user can change: s, t and w (RFC 4314, 5.1.1); None: of none.
+    """
+    names = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", *keywords)
+    every = flags(frozenset(names))
+    if permanent is None:
+        return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS ()] Nothing can be changed\r\n" % every
+    can = flags(frozenset(name for name in names if RIGHT_OF_FLAG.get(name, "w") in permanent))
+    text = b"Flags and new keywords are kept" if "w" in permanent else b"No others can be changed"
+    new = b" \\*" if "w" in permanent else b""
+    return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b%b)] %b\r\n" % (every, can, new, text)

@@ -8,7 +8,7 @@ Invariants:
 """
 
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Final
 
 from .. import limits
@@ -19,7 +19,7 @@ from ..faults import Disconnected, Respond
 from ..message.address import Address
 from ..message.envelope import Envelope
 from ..scopes import Scope
-from ..store.base import ALL, Key
+from ..store.base import ALL, Key, MailboxRow
 from ..transcript import Session
 from ..wire.lines import InputEnded, LineTooLong
 from ..wire.lines import read_line as read_line_of
@@ -27,11 +27,12 @@ from ..wire.machine import Machine, Steps
 from ..wire.steps import NEED_DATA, Close, Step
 from . import capabilities, responses
 from .collect import Announced, Collector, Command, Dropped, Overflow
-from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, Gate, Spec
+from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, WITH_MAILBOX, Gate, Spec
 from .commands import COMMANDS
-from .commands.auth import start_tls
 from .log import Log
+from .namespace import Namespace
 from .responses import Goodbye, Refusal, Reply
+from .rights import require, selected_rights
 from .telling import tell
 from .tokens import Incomplete, Scanner, SyntaxFault
 from .view import View
@@ -60,7 +61,8 @@ class IMAPSession(Machine):
         view: the selected mailbox; None where none is.
         enabled: what the client enabled (RFC 5161).
         uses_numbers: whether this command has sequence numbers, so that EXPUNGE must wait.
-        logging_out, tls_begins: what comes after the tagged reply of this command.
+        logging_out: whether the session ends after the tagged reply of this command.
+        afterwards: what is done after that reply has left, where it is OK.
         tag: of the command that is carried out.
     """
 
@@ -72,7 +74,7 @@ class IMAPSession(Machine):
         self.enabled: set[str] = set()
         self.uses_numbers = False
         self.logging_out = False
-        self.tls_begins = False
+        self.afterwards: Callable[[], Steps] | None = None
         self._unknown = 0
         self.tag = b"*"
         self._log = Log(record)
@@ -124,6 +126,15 @@ class IMAPSession(Machine):
     def utf8(self) -> bool:
         """Whether names of mailboxes are UTF-8 (RFC 9051, 5.1; RFC 6855, 3)."""
         return self.rev2 or "UTF8=ACCEPT" in self.enabled
+
+    @property
+    def names(self) -> Namespace:
+        """How mailboxes are called."""
+        return Namespace.of(self.scope.live)
+
+    def told(self, row: MailboxRow) -> str:
+        """The name of a mailbox on the wire."""
+        return self.names.told(row.account, row.name, self.account)
 
     def enable_condstore(self) -> bytes:
         """The client used CONDSTORE. At the first time with a mailbox selected there is something to say."""
@@ -362,10 +373,9 @@ class IMAPSession(Machine):
         if not spec.announced:
             self.heard(spec.verb)
         yield from self._finish(tag, reply)
-        if self.tls_begins:
-            self.tls_begins = False
-            if reply.kind == "OK":
-                yield from start_tls(self)
+        afterwards, self.afterwards = self.afterwards, None
+        if afterwards is not None and reply.kind == "OK":
+            yield from afterwards()
         if self._rules.active:
             yield from self.ask("after", spec.verb, **facts)
 
@@ -374,6 +384,8 @@ class IMAPSession(Machine):
             scanner.space()
         elif spec.arguments is not None:
             scanner.end()
+        if spec.states is WITH_MAILBOX and not spec.fresh and self.selected.mailbox.account != self.key:
+            require((yield from selected_rights(self)), "r")  # which another may take away at any time (RFC 4314, 4)
         handler = spec.handler(self, scanner, uid)
         reply = yield from (handler if spec.recorded else self._log.kept(handler, quiet=spec.quiet))
         return reply or Reply("OK", f"{'UID ' if uid else ''}{spec.verb} completed")
@@ -415,7 +427,9 @@ class IMAPSession(Machine):
                 facts["user"] = ahead.astring().decode("utf-8", "replace")
             elif spec.names_mailbox:
                 ahead.space()
-                facts["mailbox"] = ahead.mailbox()
+                name = ahead.mailbox()
+                place = self.names.locate(name)
+                facts["mailbox"] = place.name if place.owner is None else name
         except (SyntaxFault, Incomplete, ValueError):
             pass  # what cannot be read is refused by the handler
         if "mailbox" not in facts and self.view is not None:

@@ -135,4 +135,4 @@ def new_keywords(view: View, copies: Sequence[CopyRow]) -> bytes:
     if found <= view.keywords:
         return b""
     view.keywords |= found
-    return responses.flag_lines(view.keywords, read_only=view.read_only)
+    return responses.flag_lines(view.keywords, view.permanent)

@@ -12,7 +12,7 @@ mailbox cost little each.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,7 +48,8 @@ class View:
 
     Attributes:
         mailbox: its row at SELECT.
-        read_only: selected with EXAMINE.
+        read_only: selected with EXAMINE, or without a right to change anything.
+        rights: of the user at SELECT (RFC 4314).
         uids: of the messages, in the order of their numbers.
         modseq: everything up to here is known: told, or waiting in the view.
         keywords: names of keywords that the client was told of.
@@ -58,12 +59,16 @@ class View:
     """
 
     __slots__ = (
-        "_gone", "_noted", "_recent", "contexts", "keywords", "mailbox", "modseq", "read_only", "saved", "told", "uids",
+        "_gone", "_noted", "_recent", "contexts", "keywords", "mailbox", "modseq", "read_only", "rights", "saved",
+        "told", "uids",
     )  # fmt: skip
 
-    def __init__(self, snapshot: Snapshot, *, read_only: bool, keywords: Iterable[str] = ()) -> None:
+    def __init__(
+        self, snapshot: Snapshot, *, read_only: bool, keywords: Iterable[str] = (), rights: Container[str] = "stw"
+    ) -> None:
         self.mailbox: MailboxRow = snapshot.mailbox
         self.read_only = read_only
+        self.rights = rights
         self.uids: Sequence[int] = snapshot.uids
         self.modseq = self.told = snapshot.mailbox.highestmodseq
         self.keywords = set(keywords)
@@ -80,6 +85,11 @@ class View:
     def last(self) -> int:
         """The highest UID; 0 where there is no message."""
         return self.uids[-1] if self.uids else 0
+
+    @property
+    def permanent(self) -> Container[str] | None:
+        """The rights that say which flags can be changed; None: none can."""
+        return None if self.read_only else self.rights
 
     @property
     def withheld(self) -> bool:

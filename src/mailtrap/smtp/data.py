@@ -4,11 +4,12 @@ A message is read where it arrives, in the session's buffer, which is searched o
 unstuffed. One that is over the limit is read to its end and dropped as it comes.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import limits
 from ..delivery.intake import KEPT, Incoming, Outcome
+from ..message.address import Address
 from ..wire.lines import InputEnded
 from ..wire.reply import Reply
 from ..wire.steps import NEED_DATA, Later, Step
@@ -220,8 +221,10 @@ def _finish(session: "SMTPSession", transaction: Transaction, content: Content, 
     """
     record = session.record
     envelope = transaction.envelope()
-    copies = len(envelope.recipients) if session.flavour == "lmtp" else 1  # RFC 2033, 4.2
+    answered = envelope.recipients
+    copies = len(answered) if session.flavour == "lmtp" else 1  # RFC 2033, 4.2
     said = b""
+    turned_away: Mapping[Address, Reply] = {}
     if session.rules.active:
         session.facts = {"sender": envelope.mail_from, "recipient": tuple(envelope.recipients)}
     try:
@@ -246,14 +249,19 @@ def _finish(session: "SMTPSession", transaction: Transaction, content: Content, 
             )  # fmt: skip
             outcome: Outcome = yield Later(session.services.intake.submit, mail)
             reply = accepted if outcome.reply is KEPT else outcome.reply
+            turned_away = outcome.turned_away
         elif not reply.positive and not session.recorded:
             session.refuse(verb, reply, envelope=envelope, raw=content.raw, size=content.size)
     finally:
         session.at_hand = envelope  # for the refusal of what failed
         session.end_transaction()
     if session.rules.active:
-        reply = (yield from session.conclude("reply", verb)) or reply
+        overruled = yield from session.conclude("reply", verb)
+        if overruled is not None:
+            reply, turned_away = overruled, {}
     output = session.spoken(reply) * copies
+    if turned_away:
+        output = b"".join(session.spoken(turned_away.get(recipient, reply)) for recipient in answered)
     if not said:
         record.reply(output)
     elif output != said:

@@ -349,7 +349,8 @@ class Store(ABC):
 
         ``done(receipts, None)`` or ``done(None, error)`` is called once, after the commit, from whatever thread,
         without a lock held; a store in memory calls it before it returns. Errors: ``NoSuchMailbox`` (a target that
-        may not be created), ``NotAllowed`` (a target in ``all``), ``OverQuota``, ``StoreError``.
+        may not be created), ``NotAllowed`` (a target in ``all``), ``OverQuota`` (which names one account that has no
+        room), ``StoreError``.
         """
 
     def deliver(self, delivery: Delivery) -> Receipt:

@@ -66,9 +66,9 @@ class Account:
             return
         used = self.used()
         if self.quota is not None and used.octets + octets > self.quota:
-            raise OverQuota(f"{self.key.address} may keep {self.quota} octets")
+            raise OverQuota(f"{self.key.address} may keep {self.quota} octets", self.key)
         if self.message_quota is not None and used.messages + messages > self.message_quota:
-            raise OverQuota(f"{self.key.address} may keep {self.message_quota} messages")
+            raise OverQuota(f"{self.key.address} may keep {self.message_quota} messages", self.key)
 
 
 class Scope:

@@ -211,9 +211,9 @@ class Work(Directory):
         if before is None:
             before = self._used[account.id] = used(self.db, account.id)
         if account.quota is not None and before.octets + octets > account.quota:
-            raise OverQuota(f"{key.address} may keep {account.quota} octets")
+            raise OverQuota(f"{key.address} may keep {account.quota} octets", key)
         if account.message_quota is not None and before.messages + messages > account.message_quota:
-            raise OverQuota(f"{key.address} may keep {account.message_quota} messages")
+            raise OverQuota(f"{key.address} may keep {account.message_quota} messages", key)
 
     # ------------------------------------------------------------ messages
 

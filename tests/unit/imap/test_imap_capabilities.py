@@ -53,8 +53,19 @@ PROOFS: dict[str, Callable[[Client], bool]] = {
     "SEARCH=FUZZY": lambda c: c.ok("SEARCH FUZZY SUBJECT helo") == b"* SEARCH 1\r\n",
     "MULTISEARCH": lambda c: b" MAILBOX INBOX " in c.ok("ESEARCH IN (inboxes) ALL"),
     "I18NLEVEL=1": lambda c: c.ok('SEARCH CHARSET UTF-8 SUBJECT "ＨＥＬＬＯ"') == b"* SEARCH 1\r\n",
+    "QUOTA": lambda c: c.ok("GETQUOTA bob@example.com") == b"* QUOTA bob@example.com ()\r\n",
+    "QUOTASET": lambda c: b"(STORAGE 1 5)" in c.ok("SETQUOTA bob@example.com (STORAGE 5)"),
+    "QUOTA=RES-STORAGE": lambda c: b"DELETED-STORAGE 0" in c.ok("STATUS INBOX (DELETED-STORAGE)"),
+    "QUOTA=RES-MESSAGE": lambda c: b"DELETED 0" in c.ok("STATUS INBOX (DELETED)"),
+    "ACL": lambda c: c.ok("MYRIGHTS INBOX") == b"* MYRIGHTS INBOX lrswipkxteacd\r\n",
+    "RIGHTS=texk": lambda c: c.ok("SETACL INBOX eve texk") == b"*" and b" eve kxtecd" in c.ok("GETACL INBOX"),
+    "LIST-MYRIGHTS": lambda c: b"* MYRIGHTS INBOX lr" in c.ok('LIST "" INBOX RETURN (MYRIGHTS)'),
+    "METADATA": lambda c: bool(c.ok('SETMETADATA "" (/private/a "b")')) and b'"b"' in c.ok('GETMETADATA "" /private/a'),
+    "LIST-METADATA": lambda c: b"(/shared/a NIL)" in c.ok('LIST "" INBOX RETURN (METADATA (/shared/a))'),
     "WITHIN": lambda c: c.ok("SEARCH OLDER 1000") == b"* SEARCH\r\n",
 }  # fmt: skip
+
+SWITCHED_ON = [capability.name for capability in TABLE if not capability.default]  # by a setting
 
 
 def offered(answer: bytes) -> list[str]:
@@ -67,14 +78,14 @@ def offered(answer: bytes) -> list[str]:
 class TestProofs:
     @pytest.mark.parametrize("name", sorted(PROOFS))
     def test_each_one_offered_works(self, name):
-        world = World(imap_capabilities=frozenset({"+LITERAL+"})) if name == "LITERAL+" else World()
+        world = World(imap_capabilities=frozenset({f"+{name}"})) if name in SWITCHED_ON else World()
         world.put()
         client = world.select()
         assert name in offered(client.ok("CAPABILITY"))
         assert PROOFS[name](client)
 
     def test_everything_offered_has_a_proof(self, make_world):
-        for settings in ({}, {"imap_capabilities": frozenset({"+LITERAL+"})}):
+        for settings in ({}, {"imap_capabilities": frozenset(f"+{name}" for name in SWITCHED_ON)}):
             world = make_world(starttls="offered", **settings)
             for client in (world.connect(), world.login()):
                 names = offered(client.ok("CAPABILITY"))

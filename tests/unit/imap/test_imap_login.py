@@ -241,7 +241,7 @@ class TestSmallCommands:
             client.bad(wrong)
 
     def test_namespace(self, world):
-        assert world.login().ok("NAMESPACE") == b'* NAMESPACE (("" "/")) NIL NIL\r\n'
+        assert world.login().ok("NAMESPACE") == b'* NAMESPACE (("" "/")) (("user/" "/")) NIL\r\n'
 
     def test_enable_passes_over_what_it_does_not_know(self, world):
         assert world.login().ok("ENABLE X-FOO IDLE") == b"* ENABLED\r\n"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mailtrap.imap.mailbox_filters import MailboxFilter
+from mailtrap.imap.mailbox_filters import MailboxFilter, Named
 from mailtrap.store.base import Key, MailboxRow
 
 from .conftest import MAIL, numbers
@@ -130,8 +130,21 @@ class TestMultiSearch:
     ],
 )
 def test_what_is_directly_below(above, name, child):
-    row = MailboxRow(1, Key("", "b"), name, 1, 1, 1)
-    assert MailboxFilter("SUBTREE-ONE", (above,)).includes(row, (), None) is child
+    mailbox = Named(name, MailboxRow(1, Key("", "b"), name, 1, 1, 1), own=True, subscribed=False, selected=False)
+    assert MailboxFilter("SUBTREE-ONE", (above,)).includes(mailbox, "/") is child
+
+
+def test_other_users_mailboxes_and_other_separators(make_world):
+    world = make_world(imap_separator=".", imap_namespace="INBOX")
+    world.put(mailbox="Work/x")
+    for name, rights in (("Team", "lr"), ("Listed", "l"), ("Hidden", "")):
+        world.put(mailbox=name, account="eve@example.com")
+        world.store.set_rights(world.mailbox(name, "eve@example.com").id, "bob@example.com", rights)
+    client = world.login()
+    assert boxes(client.ok("ESEARCH IN (subtree (inbox.Work user)) ALL")) == [
+        "INBOX.Work.x", "user.eve@example/com.Team",
+    ]  # fmt: skip
+    assert boxes(client.ok("ESEARCH IN (personal) ALL")) == ["INBOX.Work.x"]
 
 
 class TestFuzzy:

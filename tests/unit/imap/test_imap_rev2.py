@@ -70,7 +70,7 @@ class TestRev2:
         assert b"MODSEQ" not in rev2.ok("STORE 1 +FLAGS (\\Seen)")
 
     def test_taken_away(self, make_world):
-        client = make_world(imap_capabilities=frozenset({"-IMAP4rev2"})).login()
+        client = make_world(imap_capabilities=frozenset({"-IMAP4rev2", "-QUOTA"})).login()
         assert b"IMAP4rev2" not in client.ok("CAPABILITY")
         assert client.ok("ENABLE IMAP4rev2") == b"* ENABLED\r\n"
         client.bad("STATUS INBOX (DELETED)")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mailtrap import limits
 from mailtrap.smtp.data import has_bare
+from mailtrap.store.base import Key
 
 BODIES = [
     b"",
@@ -273,6 +274,34 @@ def test_lmtp_answers_once_for_each_accepted_recipient(make_world):
     assert client.send(b"BDAT 1 LAST\r\ny") == b"250 2.0.0 Ok: kept\r\n" * 2
     assert [row.origin for row in world.messages] == ["lmtp", "lmtp"]
     assert world.messages[0].transcript.count(b"S 250 2.0.0 Ok: kept\n") == 2
+
+
+def test_a_full_mailbox(make_world):
+    world = make_world()
+    world.store.put_account(Key("", "b@x"), message_quota=0)
+    client = world.open("smtp").begin("b@x", "c@x")
+    assert client.say("DATA", "x", ".")[1:] == ["552 5.2.2 Mailbox full"]
+    world.scopes.root.change(over_quota="defer")
+    client.begin("b@x")
+    assert client.say("DATA", "x", ".")[1:] == ["452 4.2.2 Mailbox full; try again later"]
+    assert world.messages == []
+    assert [refusal.reply[:3] for refusal in world.refused] == ["552", "452"]
+    assert client.begin("c@x").say("DATA", "x", ".")[1:] == ["250 2.0.0 Ok: kept"]
+
+
+def test_lmtp_keeps_mail_for_those_who_have_room(make_world):
+    world = make_world()
+    for full in ("b@x", "d@x"):
+        world.store.put_account(Key("", full), quota=2)
+    client = world.open("lmtp").begin("b@x", "c@x", "B+tag@x", "e@x", "d@x")
+    full, kept = "552 5.2.2 Mailbox full", "250 2.0.0 Ok: kept"
+    assert client.say("DATA", "x", ".")[1:] == [full, kept, full, kept, full]
+    (row,) = world.messages
+    assert row.envelope.recipients == ["c@x", "e@x"]
+    assert [refusal.envelope.recipients for refusal in world.refused] == [["b@x", "B+tag@x"], ["d@x"]]
+    client.begin("b@x", "d@x")
+    assert client.say("DATA", "x", ".")[1:] == [full, full]
+    assert len(world.messages) == 1
 
 
 def test_lmtp_refuses_once_for_each_accepted_recipient(make_world):

@@ -5,6 +5,7 @@ from typing import Final
 
 from ..command import REGISTRY, Spec
 from . import (
+    acl,
     append,
     auth,
     copy,
@@ -12,8 +13,10 @@ from . import (
     idle,
     listing,
     mailbox,
+    metadata,
     misc,
     multisearch,
+    quota,
     search,
     select,
     sort,
@@ -23,6 +26,6 @@ from . import (
 COMMANDS: Final[Mapping[str, Spec]] = REGISTRY
 
 __all__ = [
-    "COMMANDS", "append", "auth", "copy", "fetch", "idle", "listing", "mailbox", "misc", "multisearch", "search",
-    "select", "sort", "store",
+    "COMMANDS", "acl", "append", "auth", "copy", "fetch", "idle", "listing", "mailbox", "metadata",
+    "misc", "multisearch", "quota", "search", "select", "sort", "store",
 ]  # fmt: skip

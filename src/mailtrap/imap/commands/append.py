@@ -4,6 +4,7 @@ MULTIAPPEND: RFC 3502; literal8: RFC 3516, 4.4; UTF8: RFC 6855, 4.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from ...wire.steps import Call, Later
 from .. import sequence
 from ..command import AFTER_LOGIN, Gate, Handled, command
 from ..responses import Refusal, Reply
+from ..rights import permitted, rights_of
 from ..tokens import Scanner, SyntaxFault
 from .names import find_target, read_name
 
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 def _gate(session: "IMAPSession", scanner: Scanner) -> "Generator[Step, Any, Gate]":
     """Before a message is read: that there is a mailbox for it, and room."""
-    yield from find_target(session, read_name(scanner))
-    store, key = session.services.store, session.account
+    target = yield from find_target(session, read_name(scanner))
+    store, key = session.services.store, target.account
     account: AccountRow | None = yield Call(store.account, key)
     quota, messages = (None, None) if account is None else (account.quota, account.message_quota)
     used = Usage(0, 0) if quota is messages is None else (yield Call(store.used, key))
@@ -56,9 +58,11 @@ def append(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     row = yield from find_target(session, name)
     if any(not message.raw for message in messages):
         raise Refusal("A message without a single octet", "CANNOT")  # RFC 3502, 6.3.11: an empty one gives up
+    rights = rights_of(row, session.account)
+    messages = [replace(message, flags=permitted(message.flags, rights)) for message in messages]  # RFC 4314, 4
     services = session.services
     call: Callable[[AppendDone], None] = partial(
-        services.intake.append, session.record, session.scope, session.account, row.name, messages
+        services.intake.append, session.record, session.scope, row.account, row.name, messages
     )
     try:
         receipts: Sequence[Receipt] = yield Later(call)

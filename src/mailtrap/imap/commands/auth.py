@@ -1,5 +1,6 @@
 """Logging in: STARTTLS, LOGIN, AUTHENTICATE."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...delivery.accounts import Login
@@ -7,6 +8,7 @@ from ...delivery.refusal import Refusal as Record
 from ...message.address import Address
 from ...message.envelope import Envelope
 from ...wire import sasl
+from ...wire.machine import Steps
 from ...wire.steps import StartTLS
 from .. import capabilities
 from ..command import BEFORE_LOGIN, Handled, command
@@ -25,17 +27,15 @@ def starttls(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         raise Refusal("TLS is there already", "CLIENTBUG", "BAD")
     if not session.offers("STARTTLS"):
         raise Refusal("STARTTLS is not offered", kind="BAD")
-    session.tls_begins = True
+    session.afterwards = partial(_start_tls, session)
     yield from ()
     return Reply("OK", "Begin the TLS handshake")
 
 
-def start_tls(session: "IMAPSession") -> Handled:
-    """What comes after STARTTLS's tagged reply has left."""
+def _start_tls(session: "IMAPSession") -> Steps:
     session.buffer.clear()
     session.record.tls = yield StartTLS()
     session.record.note(b"TLS begins")
-    return None
 
 
 @command("LOGIN", BEFORE_LOGIN)

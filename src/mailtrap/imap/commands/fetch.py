@@ -14,6 +14,7 @@ from ..command import WITH_MAILBOX, Handled, command
 from ..fetch_items import Item, Plan, Slice, plain, read_items
 from ..responses import Refusal, Reply
 from ..results import Range
+from ..rights import selected_rights
 from ..searching import breathe
 from ..sequence import SequenceSet
 from ..telling import flags_of
@@ -188,6 +189,8 @@ def _set_seen(session: "IMAPSession", rows: Sequence[CopyRow]) -> Generator[Step
     if not unseen:
         return {}
     view = session.selected
+    if "s" not in (yield from selected_rights(session)):
+        return {}  # RFC 4314, 4
     changed, _ = yield Call(session.services.store.set_flags, view.mailbox.id, unseen, frozenset({"\\Seen"}), "add")
     view.note(changed)
     return {row.uid: row for row in changed}

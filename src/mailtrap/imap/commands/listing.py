@@ -1,6 +1,10 @@
-"""LIST and LSUB: RFC 3501, 6.3.8 and 6.3.9; LIST-EXTENDED: RFC 5258; LIST-STATUS: RFC 5819; SPECIAL-USE: RFC 6154."""
+"""LIST and LSUB: RFC 3501, 6.3.8 and 6.3.9; LIST-EXTENDED: RFC 5258.
 
-from collections.abc import Iterable, Sequence
+What comes with the names: LIST-STATUS: RFC 5819; SPECIAL-USE: RFC 6154; LIST-MYRIGHTS: RFC 8440; LIST-METADATA:
+RFC 9590.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -10,15 +14,24 @@ from ...store.base import MailboxRow
 from ...wire.steps import Call
 from .. import responses
 from ..command import AFTER_LOGIN, Handled, command
+from ..mailboxes import seen, subscriptions
+from ..namespace import Namespace
 from ..responses import Refusal
+from ..rights import rights_of
 from ..tokens import Scanner, SyntaxFault, decode_name
+from .acl import my_rights
 from .mailbox import read_status_items, status_of
+from .metadata import metadata_line, read_entry, readable
 
 if TYPE_CHECKING:
     from ..session import IMAPSession
 
 _SELECTION: Final = ("SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE")
-_RETURN: Final = ("SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS")
+_RETURN: Final = ("SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS", "METADATA")
+# options that exist because of a capability
+_NEEDED: Final = {
+    "SPECIAL-USE": "SPECIAL-USE", "STATUS": "LIST-STATUS", "MYRIGHTS": "LIST-MYRIGHTS", "METADATA": "LIST-METADATA",
+}  # fmt: skip
 _PATTERNS: Final = 100  # patterns in one LIST
 
 
@@ -29,22 +42,24 @@ class Asked:
     selection: set[str] = field(default_factory=set)
     returned: set[str] = field(default_factory=set)
     status: list[str] = field(default_factory=list)
+    entries: list[str] = field(default_factory=list)
     patterns: list[str] = field(default_factory=list)
     extended: bool = False
 
 
 @dataclass(slots=True)
 class _Name:
-    """A name that LIST may answer with."""
+    """A name that LIST may answer with, as it stands on the wire."""
 
     name: str
     row: MailboxRow | None
+    level: bool = False  # no mailbox, and only there because others lie below it
     subscribed: bool = False
     children: bool = False
     inside: bool = False  # something below it is subscribed to, and is not listed by itself (CHILDINFO)
 
 
-def matches(pattern: str, name: str) -> bool:
+def matches(pattern: str, name: str, separator: str = "/") -> bool:
     """Whether a name fits a pattern: ``*`` is anything, ``%`` anything but the separator (RFC 3501, 6.3.8).
 
     All ways are followed at once, so the cost is the product of the two lengths, whatever the pattern.
@@ -64,7 +79,7 @@ def matches(pattern: str, name: str) -> bool:
             end = -1
             for position in sorted(reached):
                 if position > end:  # else it lies in what the one before it reaches
-                    found = name.find("/", position)
+                    found = name.find(separator, position)
                     end = len(name) if found < 0 else found
                     following.update(range(position, end + 1))
         else:
@@ -73,14 +88,15 @@ def matches(pattern: str, name: str) -> bool:
     return len(name) in reached
 
 
-def _fits(patterns: Iterable[str], name: str) -> bool:
+def fits(patterns: Iterable[str], name: str, separator: str) -> bool:
+    """Whether a name fits one of the patterns."""
     for pattern in patterns:
-        if matches(pattern, name):
+        if matches(pattern, name, separator):
             return True
         # RFC 3501, 5.1: INBOX is the same in any case
-        if name[:5] == "INBOX" and pattern[:5].upper() == "INBOX" and matches("INBOX" + pattern[5:], name):
+        if name[:5] == "INBOX" and pattern[:5].upper() == "INBOX" and matches("INBOX" + pattern[5:], name, separator):
             return True
-        if name == "INBOX" and matches(pattern.upper(), name):
+        if name == "INBOX" and matches(pattern.upper(), name, separator):
             return True
     return False
 
@@ -92,22 +108,36 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
     asked = _read(session, scanner)
     scanner.end()
     if asked.patterns == [""] and not asked.extended:
-        yield responses.listed(b"LIST", ("\\Noselect",), "")  # RFC 3501, 6.3.8: the separator and the root
+        # RFC 3501, 6.3.8: the separator and the root
+        yield responses.listed(b"LIST", ("\\Noselect",), "", separator=session.names.separator)
         return None
     if "HIGHESTMODSEQ" in asked.status and (enabled := session.enable_condstore()):
         yield enabled  # RFC 7162, 3.1.7
-    store = session.services.store
-    rows: Sequence[MailboxRow] = yield Call(store.mailboxes, session.account)
-    subscribed: Sequence[str] = yield Call(store.subscriptions, session.account)
+    rows = yield from seen(session)
+    subscribed = yield from subscriptions(session)
     lines: list[bytes] = []
-    for entry in _chosen(asked, rows, subscribed):
+    chosen = _chosen(session.names, asked, rows, subscribed)
+    annotated: dict[int, Mapping[str, bytes]] = {}
+    if asked.entries:
+        ids = [entry.row.id for entry in chosen if entry.row is not None and readable(session, entry.row)]
+        found: Sequence[Mapping[str, bytes]] = yield Call(session.services.store.annotations, session.account, ids)
+        annotated = dict(zip(ids, found, strict=True))
+    for entry in chosen:
+        row = entry.row
         lines.append(_line(session, asked, entry))
-        if asked.status and entry.row is not None and entry.row.selectable:
+        if row is None:
+            continue
+        if asked.status and row.selectable and "r" in rights_of(row, session.account):
             try:
-                line = yield status_of(session, entry.row, asked.status)
+                line = yield status_of(session, row, asked.status)
             except NoSuchMailbox:
                 continue  # it was deleted meanwhile: RFC 5819, 2: without STATUS
             lines.append(line)
+        if "MYRIGHTS" in asked.returned:
+            lines.append(my_rights(session, row))  # RFC 8440, 3
+        if row.id in annotated:
+            values = [(name, annotated[row.id].get(name)) for name in asked.entries]  # RFC 9590, 3
+            lines.append(metadata_line(session, entry.name, values))
     yield b"".join(lines)
     return None
 
@@ -115,11 +145,11 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
 def _line(session: "IMAPSession", asked: Asked, entry: _Name) -> bytes:
     attributes: list[str] = []
     row = entry.row
-    if row is None:
-        attributes.append("\\NonExistent")
-    elif not row.selectable:
+    if entry.level or (row is not None and not row.selectable):
         attributes.append("\\Noselect")
-    if row is not None and session.offers("CHILDREN"):
+    elif row is None:
+        attributes.append("\\NonExistent")
+    if (row is not None or entry.level) and session.offers("CHILDREN"):
         attributes.append("\\HasChildren" if entry.children else "\\HasNoChildren")
     if row is not None and session.offers("SPECIAL-USE"):
         attributes += sorted(row.special_use)
@@ -127,46 +157,48 @@ def _line(session: "IMAPSession", asked: Asked, entry: _Name) -> bytes:
         attributes.append("\\Subscribed")
     # RFC 5258, 3.5: what is below fits the selection though this may not
     extended = b' ("CHILDINFO" ("SUBSCRIBED"))' if entry.inside else b""
-    return responses.listed(b"LIST", attributes, entry.name, extended, utf8=session.utf8)
+    return responses.listed(
+        b"LIST", attributes, entry.name, extended, utf8=session.utf8, separator=session.names.separator
+    )
 
 
-def _chosen(asked: Asked, rows: Sequence[MailboxRow], subscribed: Sequence[str]) -> list[_Name]:
-    names = {row.name: _Name(row.name, row) for row in rows}
-    for name in names:
-        for superior in _superiors(name):
-            if superior in names:
-                names[superior].children = True
+def _chosen(
+    namespace: Namespace, asked: Asked, rows: Mapping[str, MailboxRow], subscribed: Sequence[str]
+) -> list[_Name]:
+    names: dict[str, _Name] = {}
+    for name, row in rows.items():
+        for superior in namespace.superiors(name):
+            if superior not in names:
+                names[superior] = _Name(superior, rows.get(superior), level=superior not in rows)
+            names[superior].children = True
+        names.setdefault(name, _Name(name, row))
     if "SUBSCRIBED" in asked.selection:
         for name in subscribed:
             names.setdefault(name, _Name(name, None))
     for name in subscribed:
         if name in names:
             names[name].subscribed = True
-    fitting = [entry for entry in names.values() if _fits(asked.patterns, entry.name)]
+    fitting = [entry for entry in names.values() if fits(asked.patterns, entry.name, namespace.separator)]
     if "SPECIAL-USE" in asked.selection:
         fitting = [entry for entry in fitting if entry.row is not None and entry.row.special_use]
     if "SUBSCRIBED" not in asked.selection:
         return fitting
     if "RECURSIVEMATCH" in asked.selection:
-        _mark_inside(asked, names, fitting)
+        _mark_inside(namespace, asked, names, fitting)
     return [entry for entry in fitting if entry.subscribed or entry.inside]
 
 
-def _mark_inside(asked: Asked, names: dict[str, _Name], fitting: list[_Name]) -> None:
+def _mark_inside(namespace: Namespace, asked: Asked, names: dict[str, _Name], fitting: list[_Name]) -> None:
     """RFC 5258, 3.5: names above a subscribed one that does not fit the pattern itself."""
     by_name = {entry.name: entry for entry in fitting}
     for entry in list(names.values()):
         if entry.subscribed and entry.name not in by_name:
-            for superior in _superiors(entry.name):
+            for superior in namespace.superiors(entry.name):
                 if superior in by_name:
                     by_name[superior].inside = True
-                elif superior not in names and _fits(asked.patterns, superior):
+                elif superior not in names and fits(asked.patterns, superior, namespace.separator):
                     above = by_name[superior] = _Name(superior, None, inside=True)
                     fitting.append(above)
-
-
-def _superiors(name: str) -> list[str]:
-    return [name[:position] for position, character in enumerate(name) if character == "/"]
 
 
 @command("LSUB", AFTER_LOGIN)
@@ -180,19 +212,21 @@ def list_subscribed(session: "IMAPSession", scanner: Scanner, uid: bool) -> Hand
     scanner.space()
     pattern = reference + _pattern(scanner)
     scanner.end()
-    store = session.services.store
-    subscribed: Sequence[str] = yield Call(store.subscriptions, session.account)
-    lines: dict[str, bytes] = {}
+    subscribed = yield from subscriptions(session)
+    separator = session.names.separator
+    told: dict[str, tuple[str, ...]] = {}
     for name in subscribed:
-        if _fits((pattern,), name):
-            lines[name] = responses.listed(b"LSUB", (), name, utf8=session.utf8)
+        if fits((pattern,), name, separator):
+            told[name] = ()
             continue
         if pattern.endswith("%"):
-            for superior in _superiors(name):
-                if superior not in subscribed and _fits((pattern,), superior):
-                    line = responses.listed(b"LSUB", ("\\Noselect",), superior, utf8=session.utf8)
-                    lines.setdefault(superior, line)
-    yield b"".join(lines.values())
+            for superior in session.names.superiors(name):
+                if superior not in subscribed and fits((pattern,), superior, separator):
+                    told.setdefault(superior, ("\\Noselect",))
+    yield b"".join(
+        responses.listed(b"LSUB", attributes, name, utf8=session.utf8, separator=separator)
+        for name, attributes in told.items()
+    )
     return None
 
 
@@ -233,17 +267,18 @@ def _read(session: "IMAPSession", scanner: Scanner) -> Asked:
 def _return(session: "IMAPSession", scanner: Scanner, asked: Asked) -> None:
     option = _option(session, scanner, _RETURN)
     if option == "STATUS":
-        if not session.offers("LIST-STATUS"):
-            raise SyntaxFault("STATUS is no return option here")
         scanner.space()
         asked.status = read_status_items(session, scanner)
+    elif option == "METADATA":
+        scanner.space()
+        asked.entries = scanner.items(lambda: read_entry(scanner))
     asked.returned.add(option)
 
 
 def _option(session: "IMAPSession", scanner: Scanner, known: Sequence[str]) -> str:
     start = scanner.position
     option = scanner.word("an option")
-    if option not in known or (option == "SPECIAL-USE" and not session.offers("SPECIAL-USE")):
+    if option not in known or (option in _NEEDED and not session.offers(_NEEDED[option])):
         raise SyntaxFault(f"{option} is no option here", start)
     return option
 

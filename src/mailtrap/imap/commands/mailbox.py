@@ -8,8 +8,9 @@ from ...wire.steps import Call
 from .. import responses
 from ..command import AFTER_LOGIN, Handled, command
 from ..responses import Refusal, Reply
+from ..rights import require, rights_of
 from ..tokens import Scanner, SyntaxFault
-from .names import find, new_name, read_name
+from .names import find, find_parent, locate, look, new_name, read_name
 
 if TYPE_CHECKING:
     from ..session import IMAPSession
@@ -20,12 +21,14 @@ SPECIAL_USES: Final = {
 _REAL_USES: Final = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 STATUS_ITEMS: Final = (
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "HIGHESTMODSEQ", "APPENDLIMIT", "MAILBOXID",
-    "DELETED",
+    "DELETED", "DELETED-STORAGE",
 )  # fmt: skip
 
+# items that exist because of one of these capabilities
 _NEEDED: Final = {
-    "SIZE": "STATUS=SIZE", "HIGHESTMODSEQ": "CONDSTORE", "APPENDLIMIT": "APPENDLIMIT", "MAILBOXID": "OBJECTID",
-    "DELETED": "IMAP4rev2",
+    "SIZE": ("STATUS=SIZE", "IMAP4rev2"), "HIGHESTMODSEQ": ("CONDSTORE",), "APPENDLIMIT": ("APPENDLIMIT",),
+    "MAILBOXID": ("OBJECTID",), "DELETED": ("IMAP4rev2", "QUOTA=RES-MESSAGE"),
+    "DELETED-STORAGE": ("QUOTA=RES-STORAGE",),
 }  # fmt: skip
 
 
@@ -49,7 +52,9 @@ def create(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     _of_record(session)
     if any(use not in _REAL_USES for use in uses):
         raise Refusal("A mailbox cannot be made for this use", "USEATTR")  # RFC 6154, 3
-    row: MailboxRow = yield Call(_create, session.services.store, session.account, new_name(name), tuple(uses))
+    place = new_name(session, name)
+    account = yield from find_parent(session, place)
+    row: MailboxRow = yield Call(_create, session.services.store, account, place.name, tuple(uses))
     if not session.offers("OBJECTID"):
         return None
     return Reply("OK", "CREATE completed", f"MAILBOXID ({mailbox_id(row)})")  # RFC 8474, 4.1
@@ -81,11 +86,11 @@ def delete(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     name = read_name(scanner)
     scanner.end()
     _of_record(session)
-    row = yield from find(session, name)
+    row = yield from find(session, name, "x")
     if row.name == "INBOX":
         raise Refusal("INBOX cannot be deleted", "CANNOT")
     if not row.selectable:
-        rows = yield Call(session.services.store.mailboxes, session.account)
+        rows = yield Call(session.services.store.mailboxes, row.account)
         if any(other.name.startswith(row.name + "/") for other in rows):
             raise Refusal("The name has children; delete them first", "HASCHILDREN")  # RFC 9051, 6.3.5
     yield Call(session.services.store.delete_mailbox, row.id)
@@ -104,8 +109,11 @@ def rename(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     new = read_name(scanner)
     scanner.end()
     _of_record(session)
-    row = yield from find(session, name)
-    yield Call(session.services.store.rename_mailbox, row.id, new_name(new))
+    row = yield from find(session, name, "x")
+    place = new_name(session, new)
+    if (yield from find_parent(session, place)) != row.account:
+        raise Refusal("A mailbox stays in its account", "CANNOT")
+    yield Call(session.services.store.rename_mailbox, row.id, place.name)
     return None
 
 
@@ -124,10 +132,12 @@ def unsubscribe(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
 
 
 def _subscribe(session: "IMAPSession", scanner: Scanner, *, on: bool) -> Handled:
-    name = read_name(scanner).removesuffix("/")
+    place = locate(session, read_name(scanner).removesuffix(session.names.separator))
     scanner.end()
     _of_record(session)
-    yield Call(session.services.store.subscribe, session.account, name, on)
+    if on and place.owner is not None and (row := (yield from look(session, place))) is not None:
+        require(rights_of(row, session.account), "l")  # RFC 4314, 4
+    yield Call(session.services.store.subscribe, session.account, session.names.kept(place), on)
     return None
 
 
@@ -139,7 +149,7 @@ def status(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     scanner.space()
     items = read_status_items(session, scanner)
     scanner.end()
-    row = yield from find(session, name)
+    row = yield from find(session, name, "r")
     if not row.selectable:
         raise Refusal("The mailbox cannot be selected: it only has children", "NONEXISTENT")
     if "HIGHESTMODSEQ" in items and (enabled := session.enable_condstore()):
@@ -157,7 +167,7 @@ def read_status_items(session: "IMAPSession", scanner: Scanner) -> list[str]:
         needed = _NEEDED.get(word)
         if (
             word not in STATUS_ITEMS
-            or (needed is not None and not session.offers(needed))
+            or (needed is not None and not any(map(session.offers, needed)))
             or (word == "RECENT" and session.rev2)  # RFC 9051, appendix E
         ):
             raise SyntaxFault(f"{word} is no status item", start)
@@ -174,14 +184,15 @@ def mailbox_id(row: MailboxRow) -> str:
 def status_of(session: "IMAPSession", row: MailboxRow, items: Sequence[str]) -> Call:
     """The question that is answered with the STATUS response of a mailbox."""
     limit = session.scope.live.max_message_size
-    return Call(_status_line, session.services.store, row.id, items, session.told_of(row.id), limit, session.utf8)
+    name = responses.mailbox(session.told(row), utf8=session.utf8)
+    return Call(_status_line, session.services.store, row.id, name, items, session.told_of(row.id), limit)
 
 
-def _status_line(store: Store, mailbox: int, items: Sequence[str], told: int | None, limit: int, utf8: bool) -> bytes:
+def _status_line(store: Store, mailbox: int, name: bytes, items: Sequence[str], told: int | None, limit: int) -> bytes:
     """The STATUS response of a mailbox.
 
     Args:
-        utf8: whether its name is told in UTF-8.
+        name: as it is encoded.
         limit: octets of a message that APPEND takes (RFC 7889, 3.1).
         told: what the session was told up to, where it has the mailbox selected and something is withheld: then no
             higher MODSEQ may be said (RFC 7162, 6).
@@ -198,6 +209,7 @@ def _status_line(store: Store, mailbox: int, items: Sequence[str], told: int | N
         "HIGHESTMODSEQ": row.highestmodseq if told is None else told,
         "APPENDLIMIT": limit,
         "DELETED": counts.deleted,
+        "DELETED-STORAGE": counts.deleted_size,
         "MAILBOXID": f"({mailbox_id(row)})",
     }
-    return responses.status(row.name, [(item, values[item]) for item in dict.fromkeys(items)], utf8=utf8)
+    return responses.status(name, [(item, values[item]) for item in dict.fromkeys(items)])

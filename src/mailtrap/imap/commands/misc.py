@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from .. import capabilities, responses
+from .. import capabilities, responses, utf7
 from ..command import AFTER_LOGIN, ANY, WITH_MAILBOX, Handled, command
 from ..responses import Reply
 from ..tokens import Scanner, SyntaxFault
@@ -104,7 +104,12 @@ def enable(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
 
 @command("NAMESPACE", AFTER_LOGIN, arguments=False)
 def namespace(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
-    """RFC 2342: one personal namespace without prefix, no other's, none shared."""
-    del session, scanner, uid
-    yield b'* NAMESPACE (("" "/")) NIL NIL\r\n'
+    """RFC 2342: one's own mailboxes, other users', and none that belong to nobody."""
+    del scanner, uid
+    names = session.names
+    separator = names.separator.encode("ascii")
+    own, others = (
+        b'((%b "%b"))' % (responses.string(utf7.encode(prefix)), separator) for prefix in (names.prefix, names.others)
+    )
+    yield b"* NAMESPACE %b %b NIL\r\n" % (own, others if names.others else b"NIL")
     return None

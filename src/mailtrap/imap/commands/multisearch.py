@@ -8,9 +8,10 @@ from ...store.base import Key, MailboxRow, Snapshot
 from ...wire.steps import Call
 from .. import responses, results, searching
 from ..command import AFTER_LOGIN, Handled, command
-from ..mailbox_filters import MailboxFilter, chosen, read_filter
+from ..mailbox_filters import MailboxFilter, chosen, named, read_filter
 from ..responses import Refusal, Reply
 from ..results import correlator, esearch, read_return
+from ..rights import rights_of
 from ..search_keys import Reader, Tree, read_charset
 from ..tokens import Scanner, SyntaxFault
 from ..view import View
@@ -48,15 +49,14 @@ def extended_search(session: "IMAPSession", scanner: Scanner, uid: bool) -> Hand
     if reader.modseq and (enabled := session.enable_condstore()):
         yield enabled
     store = session.services.store
-    rows = yield Call(store.mailboxes, session.account)
-    subscribed: Sequence[str] = yield Call(store.subscriptions, session.account)
-    selected = None if session.view is None else session.view.mailbox.id
-    for row in chosen(filters, rows, frozenset(subscribed), selected):
-        if not row.selectable:
+    mailboxes = yield from named(session)
+    for mailbox in chosen(filters, mailboxes, session.names.separator):
+        row = mailbox.row
+        if not row.selectable or "r" not in rights_of(row, session.account):
             continue
         try:
             view = session.view
-            if view is None or row.id != selected:
+            if view is None or not mailbox.selected:
                 view = View((yield Call(store.snapshot, row.id)), read_only=True)
             _, tree = read(view)
             found = view.known((yield from searching.find(store, row.id, view.uids, tree)))
@@ -71,9 +71,9 @@ def extended_search(session: "IMAPSession", scanner: Scanner, uid: bool) -> Hand
                 scores = [of_each.get(message, 1) for message in found]
         except NoSuchMailbox:
             continue  # it was deleted meanwhile
-        name = responses.mailbox(row.name, utf8=session.utf8)
-        mailbox = b" MAILBOX %b UIDVALIDITY %d" % (name, view.mailbox.uidvalidity)
-        begin = correlator(session.tag, uid=True, mailbox=mailbox)
+        name = responses.mailbox(mailbox.name, utf8=session.utf8)
+        where = b" MAILBOX %b UIDVALIDITY %d" % (name, view.mailbox.uidvalidity)
+        begin = correlator(session.tag, uid=True, mailbox=where)
         yield esearch(begin, wanted, found, modseq=modseq, scores=scores)
     return Reply("OK", "ESEARCH completed")
 

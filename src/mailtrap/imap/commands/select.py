@@ -4,12 +4,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...store.base import Changes, Snapshot, Store
+from ...store.base import Changes, MailboxRow, Snapshot, Store
 from ...wire.machine import Steps
 from ...wire.steps import Call
 from .. import responses, sequence
 from ..command import AFTER_LOGIN, WITH_MAILBOX, Handled, command
 from ..responses import Refusal, Reply
+from ..rights import require, rights_of, selected_rights
 from ..sequence import STAR, SequenceSet
 from ..telling import tell
 from ..tokens import Scanner, SyntaxFault
@@ -66,21 +67,24 @@ def _open(session: "IMAPSession", scanner: Scanner, *, read_only: bool) -> Handl
         yield Reply("OK", "The mailbox before it is closed", "CLOSED").line()  # RFC 7162, 3.2.11
     if condstore:
         session.enable_condstore()
-    row = yield from find(session, name)
+    row = yield from find(session, name, "r")
     if not row.selectable:
         raise Refusal("The mailbox cannot be selected: it only has children", "NONEXISTENT")
+    rights = rights_of(row, session.account)
+    read_only = read_only or rights.isdisjoint("iestw")  # RFC 4314, 5.2
     seen: Overview = yield Call(overview, session.services.store, row.id, read_only or session.rev2)
     mailbox, uids = seen.snapshot.mailbox, seen.snapshot.uids
-    view = View(seen.snapshot, read_only=read_only, keywords=seen.keywords)
+    view = View(seen.snapshot, read_only=read_only, keywords=seen.keywords, rights=rights)
     if uids and not session.rev2:
         view.add_recent(seen.recent_from, uids[-1])
     session.view = view
     lines = [
-        responses.flag_lines(seen.keywords, read_only=read_only),
+        responses.flag_lines(seen.keywords, view.permanent),
         b"* %d EXISTS\r\n" % len(uids),
     ]
     if session.rev2:
-        lines.append(responses.listed(b"LIST", (), row.name, utf8=True))  # RFC 9051, 6.3.2; and no RECENT, no UNSEEN
+        # RFC 9051, 6.3.2; and no RECENT, no UNSEEN
+        lines.append(responses.listed(b"LIST", (), session.told(row), utf8=True, separator=session.names.separator))
     else:
         lines.append(b"* %d RECENT\r\n" % view.recent)
         if seen.first_unseen:
@@ -175,6 +179,9 @@ def close(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     if view.read_only:
         return None
     store = session.services.store
+    row: MailboxRow = yield Call(store.mailbox_row, view.mailbox.id)
+    if "e" not in rights_of(row, session.account):
+        return None  # RFC 4314, 4: then nothing is expunged, and it is no error
     gone = yield Call(expunge_deleted, store, view.mailbox.id, None)
     if not (gone and session.condstore):
         return None
@@ -200,6 +207,7 @@ def expunge(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         wanted = scanner.sequence_set()
     scanner.end()
     view = session.writable()
+    require((yield from selected_rights(session)), "e")
     uids = None if wanted is None else view.find(wanted, uid=True)
     yield Call(expunge_deleted, session.services.store, view.mailbox.id, uids)
     if not session.condstore:

@@ -9,6 +9,7 @@ from ...wire.steps import Call
 from .. import sequence
 from ..command import WITH_MAILBOX, Handled, command
 from ..responses import Refusal, Reply
+from ..rights import permitted, selected_rights
 from ..telling import new_keywords, tell
 from ..tokens import Scanner, SyntaxFault
 from .fetch import EXPUNGED_MEANWHILE, flag_plan, slices
@@ -35,6 +36,13 @@ def store(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     flags = _flags(scanner)
     scanner.end()
     view = session.writable()
+    # RFC 4314, 4: what the user may change is changed, and it fails where that is nothing
+    rights = yield from selected_rights(session)
+    asked, flags = flags, permitted(flags, rights)
+    if (asked and not flags) or rights.isdisjoint("stw"):
+        raise Refusal("The right to change these flags is missing", "NOPERM")
+    if mode == "replace" and not rights >= {"s", "t", "w"}:
+        raise Refusal("Flags can be added and removed here, and not replaced", "NOPERM")
     uids = view.find(wanted, uid=uid)
     if since is not None and (enabled := session.enable_condstore()):
         yield enabled

@@ -29,8 +29,9 @@ class Quotas(Contract):
         store.set_quota(BOB, None, 3)
         assert store.used(BOB) == (2 * SIZE, 2)
         for over in ([delivery(BOB), delivery(BOB)], [delivery(BOB, Target(BOB, "Other"))], [delivery(EVE, BOB, BOB)]):
-            with pytest.raises(OverQuota):
+            with pytest.raises(OverQuota) as caught:
                 submit(store, over)
+            assert caught.value.account == BOB
         assert store.mailbox(BOB, "Other") is None
         assert store.account(EVE) is None
         with pytest.raises(OverQuota):
