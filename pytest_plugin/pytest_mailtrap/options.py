@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # The server's settings that an ini file can say, as ``mailtrap_<name>``: kind and meaning. ``mailtrap.config`` is the
 # truth; it is not asked, because a plugin that is loaded at each start of pytest imports nothing. A test compares.
 INI: Final[dict[str, tuple[str, str]]] = {
-    "store": ("text", "where mail is kept: memory, or sqlite:///PATH"),
+    "store": ("text", "where mail is kept: memory, sqlite:///PATH, or postgresql://..."),
     "host": ("text", "the address that listeners are bound to"),
     "hostname": ("text", "the server's name in greetings and certificates"),
     "smtp_port": ("port", "SMTP; 0 is a free port, empty is off"),

@@ -27,6 +27,7 @@ PASSWORD = "s3 crét"  # of every account where the server knows passwords
 KINDS = {
     "memory": (),
     "sqlite": ("--store", "sqlite:///{folder}/mail.db"),
+    "postgres": ("--store", "{database}"),
     # everything a client may take: STARTTLS, and the mechanisms for which the server knows the password
     "full": ("--starttls", "offered", "--default-password", PASSWORD),
     # behind a proxy, which says who its client is
@@ -107,10 +108,10 @@ class Served:
 
 
 @contextmanager
-def serving(kind, folder):
+def serving(kind, folder, database=""):
     ports_file = folder / "ports.json"
     command = [sys.executable, "-m", "mailtrap", "serve", "--ports-file", str(ports_file)]
-    command += [word.replace("{folder}", str(folder)) for word in KINDS[kind]]
+    command += [word.replace("{folder}", str(folder)).replace("{database}", database) for word in KINDS[kind]]
     for name in LISTENERS:
         command += [f"--{name}-port", "0"]
     with (folder / "log").open("wb") as log:
@@ -155,10 +156,18 @@ def without_errors(server):
     assert server.tell("errors")[before:] == []
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def on_postgres(tmp_path_factory, postgres):
+    """A server with its default settings on a database."""
+    with serving("postgres", tmp_path_factory.mktemp("serve-postgres"), postgres.url(postgres.take())) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def served(request, servers):
     """A server with its default settings, with each store."""
-    with without_errors(servers(request.param)) as server:
+    kind = request.param
+    with without_errors(request.getfixturevalue("on_postgres") if kind == "postgres" else servers(kind)) as server:
         yield server
 
 
@@ -176,15 +185,8 @@ def strict(servers):
         yield server
 
 
-def absent(what):
-    """A test's client is not there: the test is skipped, or fails where none may be skipped."""
-    if os.environ.get("MAILTRAP_NO_SKIP"):
-        pytest.fail(f"{what}, and no client may be skipped here")
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="session")
-def client():
+def client(absent):
     """Gives the path of a real client."""
 
     def find(name):
@@ -195,7 +197,7 @@ def client():
 
 
 @pytest.fixture(scope="session")
-def library():
+def library(absent):
     """Gives a Python module that is a client."""
 
     def find(name):
@@ -210,7 +212,7 @@ def library():
 
 
 @pytest.fixture(scope="session")
-def npm(client, request, tmp_path_factory):
+def npm(absent, client, request, tmp_path_factory):
     """Gives the folder of a package of npm; it is kept in pytest's cache, where there is one, for all workers."""
     cache = getattr(request.config, "cache", None)
     parent = tmp_path_factory.getbasetemp() if cache is None else cache.mkdir("mailtrap-npm")

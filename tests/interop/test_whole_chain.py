@@ -17,9 +17,16 @@ from mailtrap import ConfigError, MailServer, MessageNotFound, Refuse, hookimpl
 RAW = b"From: Ann <ann@x>\r\nTo: bob@example.com\r\nSubject: Welcome\r\n\r\nHello.\r\n"
 
 
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request, tmp_path):
+    if request.param == "postgres":
+        return request.getfixturevalue("database")
+    return "memory" if request.param == "memory" else f"sqlite:///{tmp_path}/mail.db"
+
+
 @pytest.fixture
-def server():
-    with MailServer() as server:
+def server(store):
+    with MailServer(store=store) as server:
         yield server
         assert server.errors == []
 

@@ -31,7 +31,7 @@ LAYERS = {
 }  # fmt: skip
 
 WITHOUT_IO = ("message", "wire", "smtp", "pop3", "imap")
-IO = {"asyncio", "concurrent", "selectors", "socket", "socketserver", "sqlite3", "ssl", "threading"}
+IO = {"asyncio", "concurrent", "psycopg", "selectors", "socket", "socketserver", "sqlite3", "ssl", "threading"}
 EDGE = SOURCE / "mailtrap/smtp/edge.py"  # an aiosmtpd protocol on our driver: the one module of these that may do I/O
 
 

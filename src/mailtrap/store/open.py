@@ -13,7 +13,8 @@ NO_SCHEMES: Final[Mapping[str, Factory]] = MappingProxyType({})
 
 
 def open_store(url: str, extra: Mapping[str, Factory] = NO_SCHEMES) -> Store:
-    """Open the store that a URL names: ``memory``, ``sqlite:///relative.db``, ``sqlite:////absolute.db``.
+    """Open the store that a URL names: ``memory``, ``sqlite:///relative.db``, ``sqlite:////absolute.db``,
+    ``postgresql://user@host/database``.
 
     Args:
         url: a scheme, and what it needs behind ``:``.
@@ -23,7 +24,7 @@ def open_store(url: str, extra: Mapping[str, Factory] = NO_SCHEMES) -> Store:
         ConfigError: no such scheme, or a URL that its scheme cannot use.
         StoreError: the store is there and cannot be used.
     """
-    factories = {"memory": _memory, "sqlite": _sqlite, **extra}
+    factories = {"memory": _memory, "sqlite": _sqlite, "postgresql": _postgres, "postgres": _postgres, **extra}
     scheme = url.partition(":")[0].lower()
     factory = factories.get(scheme)
     if factory is None:
@@ -47,3 +48,15 @@ def _sqlite(url: str) -> Store:
     from .sqlite import SQLiteStore
 
     return SQLiteStore(path[3:])
+
+
+def _postgres(url: str) -> Store:
+    try:
+        from .postgres import PostgresStore
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        raise ConfigError(
+            "store postgresql: psycopg is not installed; it comes with pip install 'pytest-mailtrap[postgres]'"
+        ) from error
+    return PostgresStore(url)

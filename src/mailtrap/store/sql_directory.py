@@ -235,7 +235,7 @@ class Directory:
             self._new_account(key, password, quota, message_quota, declared=declared)
         elif declared:
             columns = (None if password is None else text(password), quota, message_quota, account.id)
-            query = "UPDATE account SET password = ?, quota = ?, message_quota = ?, declared = 1 WHERE id = ?"
+            query = "UPDATE account SET password = ?, quota = ?, message_quota = ?, declared = TRUE WHERE id = ?"
             self.db.execute(query, columns)
             self.tell(accounts={key})
 
@@ -441,6 +441,7 @@ class Directory:
 
     def set_rights(self, mailbox: int, identifier: str, rights: Iterable[str] | None, mode: FlagMode) -> None:
         """Change the rights of one identifier."""
+        self.hold_directory()
         box = self.own_box(mailbox)
         before = box.audience()
         box.acl = json.dumps(changed_rights(json.loads(box.acl), identifier, rights, mode))
@@ -482,8 +483,7 @@ class Directory:
         return given
 
     def _add_mailbox(self, account: int, name: str, *, selectable: bool) -> Box:
-        above = self._named(account, name.rpartition("/")[0]) if "/" in name else None
-        acl = "{}" if above is None else self.box(above).acl
+        acl = self._rights(account, name.rpartition("/")[0]) if "/" in name else "{}"
         (mailbox,) = self.db.execute(
             """INSERT INTO mailbox (account, name, uidvalidity, uidnext, modseq, recent_from, forgotten, selectable,
                 special_use, acl) VALUES (?, ?, ?, 1, 1, 1, 0, ?, '[]', ?) RETURNING id""",
@@ -492,6 +492,14 @@ class Directory:
         box = self.box(mailbox)
         self.tell(accounts=box.audience())
         return box
+
+    def _rights(self, account: int, name: str) -> str:
+        """The rights on a mailbox, which needs not be held as the directory is."""
+        mailbox = self._named(account, name)
+        if mailbox in self._boxes:
+            return self._boxes[mailbox].acl
+        found = self.db.execute("SELECT acl FROM mailbox WHERE id = ?", (mailbox,)).fetchone()
+        return "{}" if found is None else str(found[0])
 
     def _add_superiors(self, account: int, name: str) -> None:
         for superior in superiors(name):

@@ -136,12 +136,13 @@ def status(db: Database, mailbox: int, recent_from: int) -> Status:
 def select(db: Database, query: str, mailbox: int, uids: Iterable[int] | None) -> list[Any]:
     """Run a query of ``copy`` for some UIDs of a mailbox, ascending; None: for all."""
     found: list[Any] = []
-    for condition, values in _conditions(uids):
+    for condition, values in conditions(uids):
         found += db.execute(f"{query} WHERE mailbox = ? {condition} ORDER BY uid", (mailbox, *values))
     return found
 
 
-def _conditions(uids: Iterable[int] | None) -> Iterator[tuple[str, Sequence[int]]]:
+def conditions(uids: Iterable[int] | None) -> Iterator[tuple[str, Sequence[int]]]:
+    """What a query of ``copy`` asks for some UIDs, with its values; more than one where they are many."""
     if uids is None:
         yield "", ()
         return

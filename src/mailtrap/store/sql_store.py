@@ -58,8 +58,12 @@ class SQLStore(Store):
         self._teller = Teller(lambda error: self.report(error))
 
     @abstractmethod
-    def _read(self) -> AbstractContextManager[Database]:
-        """One moment of the store, in a connection that nobody else uses meanwhile; errors are ``StoreError``."""
+    def _read(self, *, once: bool = False) -> AbstractContextManager[Database]:
+        """One moment of the store, in a connection that nobody else uses meanwhile; errors are ``StoreError``.
+
+        Args:
+            once: it is asked one question only, which may be cheaper.
+        """
 
     @abstractmethod
     def _write(self, function: Callable[[Work], Any]) -> Any:
@@ -68,7 +72,7 @@ class SQLStore(Store):
     # ------------------------------------------------------------ messages
 
     def head(self) -> int:
-        with self._read() as db:
+        with self._read(once=True) as db:
             (head,) = db.execute(self.HEAD).fetchone()
         return int(head)
 
@@ -104,7 +108,7 @@ class SQLStore(Store):
             return self._rows.messages(db, there, committed=True).get(seq)
 
     def raw(self, seq: int) -> bytes:
-        with self._read() as db:
+        with self._read(once=True) as db:
             raw = self._raw(db, seq)
         if raw is None:
             raise StoreError(f"message {seq} is gone")
@@ -172,14 +176,14 @@ class SQLStore(Store):
         if key.address == ALL:
             return AccountRow(key, None, True, None)
         query = "SELECT password, declared, quota, message_quota FROM account WHERE scope = ? AND address = ?"
-        with self._read() as db:
+        with self._read(once=True) as db:
             found = db.execute(query, (text(key.scope), text(key.address))).fetchone()
         return None if found is None else _account(key, *found)
 
     def accounts(self, scope: str) -> Sequence[AccountRow]:
         query = """SELECT address, password, declared, quota, message_quota FROM account
             WHERE scope = ? AND address != ? ORDER BY id"""
-        with self._read() as db:
+        with self._read(once=True) as db:
             found = db.execute(query, (text(scope), ALL)).fetchall()
         return [_account(Key(scope, untext(address)), *columns) for address, *columns in found]
 
@@ -192,7 +196,7 @@ class SQLStore(Store):
 
     def used(self, key: Key) -> Usage:
         account = self._account_id(key)
-        with self._read() as db:
+        with self._read(once=True) as db:
             return used(db, account)
 
     def _account_row(self, key: Key) -> AccountRow:
@@ -203,7 +207,7 @@ class SQLStore(Store):
 
     def _account_id(self, key: Key) -> int:
         """The number of an account; ``NoSuchAccount`` when there is none. ``all`` comes to be when it is asked for."""
-        with self._read() as db:
+        with self._read(once=True) as db:
             found = account_id(db, key)
         return int(self._write(lambda work: work.account(key))) if found is None else found
 
@@ -211,7 +215,7 @@ class SQLStore(Store):
 
     def mailboxes(self, key: Key) -> Sequence[MailboxRow]:
         account = self._account_id(key)
-        with self._read() as db:
+        with self._read(once=True) as db:
             rows = [mailbox_row(columns) for columns in db.execute(f"{MAILBOX} WHERE account = ?", (account,))]
         rows.sort(key=lambda row: (row.name != INBOX, row.name))
         return rows
@@ -220,12 +224,12 @@ class SQLStore(Store):
         if key.address == ALL:
             self._account_id(key)
         values = (text(key.scope), text(key.address), text(canonical(name)))
-        with self._read() as db:
+        with self._read(once=True) as db:
             columns = db.execute(f"{MAILBOX} WHERE scope = ? AND address = ? AND name = ?", values).fetchone()
         return None if columns is None else mailbox_row(columns)
 
     def mailbox_row(self, mailbox: int) -> MailboxRow:
-        with self._read() as db:
+        with self._read(once=True) as db:
             return _mailbox(db, mailbox)
 
     def create_mailbox(self, key: Key, name: str, *, special_use: Iterable[str] = ()) -> MailboxRow:
@@ -243,7 +247,7 @@ class SQLStore(Store):
 
     def subscriptions(self, key: Key) -> Sequence[str]:
         account = self._account_id(key)
-        with self._read() as db:
+        with self._read(once=True) as db:
             return sorted(
                 untext(name) for (name,) in db.execute("SELECT name FROM subscription WHERE account = ?", (account,))
             )

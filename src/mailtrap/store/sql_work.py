@@ -32,14 +32,14 @@ from .flags import DELETED, SEEN, change
 from .flags import canonical as canonical_flags
 from .hints import Outcome
 from .sql_directory import REFUSED, Box, Directory
-from .sql_rows import COPY, LARGEST, Database, Rows, chunks, select, used
+from .sql_rows import COPY, LARGEST, Database, Rows, chunks, conditions, select, used
 from .sql_values import envelope_column, flags_column, text, untext
 
 _LOST: Final = """SELECT count(*) FILTER (WHERE NOT seen), count(*) FILTER (WHERE deleted),
     coalesce(CAST(sum(size) AS BIGINT), 0), coalesce(CAST(sum(size) FILTER (WHERE deleted) AS BIGINT), 0) FROM copy
-    WHERE mailbox = ? AND uid BETWEEN ? AND ?"""
+    WHERE mailbox = ?"""
 _LOST_UNREAD: Final = """SELECT count(*) FROM copy JOIN message ON seq = message
-    WHERE mailbox = ? AND uid BETWEEN ? AND ? AND NOT seen AND origin IN ('smtp', 'lmtp', 'http')"""
+    WHERE mailbox = ? AND NOT seen AND origin IN ('smtp', 'lmtp', 'http')"""
 _ADD: Final = "INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SESSIONS: Final = 500  # named in one statement
 
@@ -379,18 +379,24 @@ class Work(Directory):
             self._take(source, [copy.uid for copy in copies])
         return pairs
 
-    def _discount(self, box: Box, ranges: Sequence[tuple[int, int, int]], number: int) -> None:
-        """Count so many copies no longer, which are all in these ranges."""
-        box.messages -= number
-        for one in ranges:
-            unseen, deleted, size, deleted_size = self.db.execute(_LOST, one).fetchone()
+    def _discount(self, box: Box, uids: Sequence[int]) -> None:
+        """Count copies no longer that are about to go."""
+        box.messages -= len(uids)
+        octets = 0
+        for condition, values in conditions(uids):
+            found = self.db.execute(f"{_LOST} {condition}", (box.id, *values)).fetchone()
+            unseen, deleted, size, deleted_size = found
             box.unseen -= unseen
             box.deleted -= deleted
             box.size -= size
             box.deleted_size -= deleted_size
-        if box.key.address == ALL:
-            unread = sum(self.db.execute(_LOST_UNREAD, one).fetchone()[0] for one in ranges)
-            self.count(box.key.scope, Tally(unread=-unread))
+            octets += size
+            if unseen and box.key.address == ALL:
+                (unread,) = self.db.execute(f"{_LOST_UNREAD} {condition}", (box.id, *values)).fetchone()
+                self.count(box.key.scope, Tally(unread=-unread))
+        if box.account in self._used:
+            before = self._used[box.account]
+            self._used[box.account] = Usage(before.octets - octets, before.messages - len(uids))
 
     def _take(self, box: Box, uids: Sequence[int]) -> None:
         """Take copies away that are there, ascending."""
@@ -403,10 +409,11 @@ class Work(Directory):
                 ranges[-1][1] = uid
             else:
                 ranges.append([uid, uid])
-        gone = [(box.id, first, last) for first, last in ranges]
-        self._discount(box, gone, len(uids))
+        self._discount(box, uids)
         # a range goes from one UID that is there to another, with none between that stays
-        self.db.executemany("DELETE FROM copy WHERE mailbox = ? AND uid BETWEEN ? AND ?", gone)
+        self.db.executemany(
+            "DELETE FROM copy WHERE mailbox = ? AND uid BETWEEN ? AND ?", [(box.id, *pair) for pair in ranges]
+        )
         self.db.executemany(
             "INSERT INTO vanished VALUES (?, ?, ?, ?)", [(box.id, modseq, first, last) for first, last in ranges]
         )

@@ -55,7 +55,7 @@ class SQLiteStore(SQLStore):
     # ------------------------------------------------------------ reading and writing
 
     @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
+    def _read(self, *, once: bool = False) -> Iterator[sqlite3.Connection]:
         """One moment of the store, in a connection that nobody else uses meanwhile."""
         with self._lock:
             if self._closed:
@@ -64,7 +64,8 @@ class SQLiteStore(SQLStore):
         try:
             if db is None:
                 db = connect(self._path)
-            db.execute("BEGIN")
+            if not once:
+                db.execute("BEGIN")
             yield db
         except (sqlite3.Error, OverflowError) as error:
             raise StoreError(f"the store could not read: {error}") from error

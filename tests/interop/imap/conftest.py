@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import absent, without_errors
+from ..conftest import without_errors
 
 PASSWORD = "pass word"
 MANY = 2000  # messages
@@ -230,7 +230,7 @@ def _dovecot(path):
 
 
 @pytest.fixture(scope="session")
-def dovecot():
+def dovecot(absent):
     """The ports of a Dovecot; it ends with the run."""
     path = shutil.which("dovecot", path="/usr/sbin:/sbin:/usr/local/sbin")
     if path is None:

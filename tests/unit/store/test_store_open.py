@@ -32,9 +32,9 @@ def test_an_sqlite_file_by_absolute_and_by_relative_path(tmp_path: Path, monkeyp
     assert (tmp_path / "mail.db").exists()
 
 
-@pytest.mark.parametrize("url", ["", "mysql://x", "memoryx", "mail.db", "://", "postgresql://h/d"])
+@pytest.mark.parametrize("url", ["", "mysql://x", "memoryx", "mail.db", "://", "pg://h/d"])
 def test_an_unknown_scheme_names_the_known_ones(url: str) -> None:
-    with pytest.raises(ConfigError, match="memory, mine, sqlite"):
+    with pytest.raises(ConfigError, match="memory, mine, postgres, postgresql, sqlite"):
         open_store(url, {"mine": lambda url: MemoryStore()})
 
 
@@ -68,3 +68,23 @@ def test_the_memory_store_needs_no_database() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"the store could not be opened: .*failed"):
+        open_store(f"postgresql:///mail?host={tmp_path}")
+
+
+@pytest.mark.parametrize("url", ["postgresql://[::1/d", "postgres://h/d?nonsense=1", "postgresql:d"])
+def test_a_url_that_libpq_does_not_understand(url: str) -> None:
+    with pytest.raises(ConfigError, match="no URL of a PostgreSQL database"):
+        open_store(url)
+
+
+def test_without_psycopg_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("mailtrap.store.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigError, match=r"pip install 'pytest-mailtrap\[postgres\]'") as raised:
+        open_store("postgresql://bob:secret@h/d")
+    assert "secret" not in str(raised.value)
