@@ -139,6 +139,8 @@ def serve(
                 _write_atomically(ports_file, json.dumps(_ports(server)))
         for name, endpoint in server.endpoints.items():
             click.echo(f"{name:<11} {endpoint.url}")
+            if endpoint.host and endpoint.socket is not None:
+                click.echo(f"{name:<11} {endpoint.socket}")
         if "http" in server.endpoints:
             click.echo(f"{'viewer':<11} {server.http.url}/")
         sys.stdout.flush()
@@ -239,7 +241,7 @@ class _Log:
 
     @hookimpl
     def mailtrap_after_refusal(self, refusal: "Refusal") -> None:
-        self._log.warning("refused %s of %s: %s", refusal.stage, refusal.session.peer[0], refusal.reply)
+        self._log.warning("refused %s of %s: %s", refusal.stage, refusal.session.peer[0] or "here", refusal.reply)
 
 
 class _JSON(logging.Formatter):
@@ -258,7 +260,12 @@ def _log_to(stream: IO[str], kind: str) -> None:
 
 
 def _ports(server: "MailServer") -> dict[str, dict[str, Any]]:
-    return {name: {"host": endpoint.host, "port": endpoint.port} for name, endpoint in server.endpoints.items()}
+    found: dict[str, dict[str, Any]] = {}
+    for name, endpoint in server.endpoints.items():
+        found[name] = {"host": endpoint.host, "port": endpoint.port}
+        if endpoint.socket is not None:
+            found[name]["socket"] = endpoint.socket
+    return found
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -5,6 +5,8 @@
 
 import dataclasses
 import difflib
+import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -37,6 +39,9 @@ class Boot:
     imap_port: int | None = _setting(0, "IMAP", 1143)
     imaps_port: int | None = _setting(0, "IMAP with TLS from the first octet", 1993)
     http_port: int | None = _setting(0, "the HTTP API and the viewer", 8025)
+    smtp_socket: str | None = _setting(None, "path of a Unix socket for SMTP, beside its port")
+    lmtp_socket: str | None = _setting(None, "path of a Unix socket for LMTP, beside its port")
+    socket_mode: str = _setting("0666", "permissions of Unix sockets, octal: who may connect")
     tls_cert: str | None = _setting(None, "certificate chain, PEM file; without it one is made at first use")
     tls_key: str | None = _setting(None, "private key of tls_cert, PEM file")
     tls_client_ca: str | None = _setting(
@@ -148,6 +153,10 @@ def check(name: str, value: Any) -> Any:
         raise ConfigError(f"{name} is one level of a name, letters, digits and any of '#~-_ ': {value!r}")
     if name == "trusted_proxies":
         _check_networks(name, value)
+    if name == "socket_mode" and re.fullmatch("0?[0-7]{3}", value) is None:
+        raise ConfigError(f"{name} is three octal digits, as 0660, not {value!r}")
+    if name == "lmtp_port" and value == 25:  # RFC 2033, 5: a client of SMTP must never meet LMTP there
+        raise ConfigError("lmtp_port is never 25: that is the port of SMTP")
     return value
 
 
@@ -196,6 +205,8 @@ def _coerce(expected: Any, value: Any) -> tuple[bool, Any]:
         return isinstance(value, Iterable), tuple(value) if isinstance(value, Iterable) else value
     if get_origin(expected) is Literal:
         return value in get_args(expected), value
+    if expected == (str | None) and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if get_origin(expected) in (tuple, frozenset):
         if isinstance(value, str):
             value = (value,)

@@ -14,8 +14,9 @@ class Endpoint:
 
     Attributes:
         name: ``smtp smtps submission lmtp pop3 pop3s imap imaps http``.
-        host: the address it is bound to.
-        port: its TCP port.
+        host: the address it is bound to; ``""`` where it has a Unix socket alone.
+        port: its TCP port; 0 where it has a Unix socket alone.
+        socket: the path of its Unix socket, or None.
         tls: ``none``, ``starttls`` (offered or required on a plain listener), ``implicit``.
     """
 
@@ -24,6 +25,7 @@ class Endpoint:
     port: int
     scope: Scope
     rules: RuleBook
+    socket: str | None = None
 
     @property
     def tls(self) -> Literal["none", "starttls", "implicit"]:
@@ -36,7 +38,12 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """``imap://127.0.0.1:1143``; a submission listener is an ``smtp://``."""
+        """``imap://127.0.0.1:1143``; a submission listener is an ``smtp://``.
+
+        Without a port it is ``lmtp+unix:///run/lmtp.sock``.
+        """
+        if not self.host and self.socket is not None:
+            return f"{self.name}+unix://{self.socket}"
         scheme = "smtp" if self.name == "submission" else self.name
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}"

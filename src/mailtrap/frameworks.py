@@ -83,7 +83,7 @@ def _env(server: "MailServer") -> dict[str, Any]:
     """Environment variables: ``SMTP_HOST SMTP_PORT``, the same of IMAP and POP3, and ``EMAIL_URL``. All are ``str``."""
     variables: dict[str, Any] = {}
     for name in ("smtp", "imap", "pop3"):
-        if (endpoint := server.endpoints.get(name)) is not None:
+        if (endpoint := server.endpoints.get(name)) is not None and endpoint.host:
             variables[f"{name.upper()}_HOST"] = endpoint.host
             variables[f"{name.upper()}_PORT"] = str(endpoint.port)
     scheme = "smtp+tls" if _requires_starttls(server) else "smtp"

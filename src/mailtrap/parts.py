@@ -24,6 +24,7 @@ from .net.http import HTTPServer
 from .net.hub import Hub
 from .net.listeners import bind
 from .net.loop import LoopThread
+from .net.unix import UnixListener
 from .plugins import Plugins
 from .scopes import Scope, Scopes
 from .smtp.edge import Edge
@@ -49,6 +50,7 @@ class Parts:
 
     Attributes:
         addresses: listener to host and port, once it is started.
+        sockets: listener to its Unix socket, likewise.
         sessions: the newest session records, oldest first.
         bell: rings at each commit, refusal and error, and at the stop.
         started_at: seconds since the epoch; None before the start.
@@ -83,6 +85,7 @@ class Parts:
         )  # fmt: skip
         self.message_of: Callable[[MessageRow], Any] | None = None  # the public message of a row
         self.addresses: dict[str, tuple[str, int]] = {}
+        self.sockets: dict[str, UnixListener] = {}
         self.http: HTTPServer | None = None
         self._loop: LoopThread | None = None
         self._hub: Hub | None = None
@@ -115,7 +118,7 @@ class Parts:
                 raise MailtrapError("the server runs already")
             if self._pid:
                 raise MailtrapError("a stopped server does not start again: make a new one")
-            sockets = self._bind()
+            sockets, self.sockets = self._bind()
             self._pid = os.getpid()
             self.started_at = clock.now()
             self._loop = LoopThread(lambda error: self._report_driver(error, None))
@@ -130,6 +133,8 @@ class Parts:
                     self.http.start()
                 else:
                     self._hub.listen(sock, self._factory(name))
+            for name, listener in self.sockets.items():
+                self._hub.listen(listener.sock, self._factory(name))
         self.retention.start()
 
     def stop(self) -> None:
@@ -152,20 +157,29 @@ class Parts:
             self.retention.close()
             if not self._pid or self._pid == os.getpid():
                 self.store.close()
+                for listener in self.sockets.values():
+                    listener.remove()
             self.addresses.clear()
+            self.sockets = {}
 
-    def _bind(self) -> "dict[str, socket.socket]":
+    def _bind(self) -> "tuple[dict[str, socket.socket], dict[str, UnixListener]]":
         sockets: dict[str, socket.socket] = {}
+        unix: dict[str, UnixListener] = {}
         try:
             for name in LISTENERS:
                 port = getattr(self.boot, f"{name}_port")
                 if port is not None:
                     sockets[name] = bind(name, self.boot.host, port)
+                if path := getattr(self.boot, f"{name}_socket", None):
+                    unix[name] = UnixListener(name, path, int(self.boot.socket_mode, 8))
         except MailtrapError:
             for sock in sockets.values():
                 sock.close()
+            for listener in unix.values():
+                listener.sock.close()
+                listener.remove()
             raise
-        return sockets
+        return sockets, unix
 
     def _factory(self, listener: str) -> Callable[[], Driver]:
         """What makes a connection's driver: its session is made when the peer is known."""

@@ -166,15 +166,17 @@ class MailServer:
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
         """All listeners that are on, by name."""
-        return {name: self._endpoint(name) for name in LISTENERS if name in self._parts.addresses}
+        there = {*self._parts.addresses, *self._parts.sockets}
+        return {name: self._endpoint(name) for name in LISTENERS if name in there}
 
     def _endpoint(self, name: str) -> Endpoint:
-        address = self._parts.addresses.get(name)
-        if address is None:
+        address, unix = self._parts.addresses.get(name), self._parts.sockets.get(name)
+        if address is None and unix is None:
             if self._parts.running:
                 raise MailtrapError(f"the listener {name} is off")
             raise MailtrapError("the server does not run: start it, or use it in a with statement")
-        return Endpoint(name, address[0], address[1], self._scope, self._parts.rules)
+        host, port = address or ("", 0)
+        return Endpoint(name, host, port, self._scope, self._parts.rules, None if unix is None else unix.path)
 
     @property
     def ca_pem(self) -> str:

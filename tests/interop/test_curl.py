@@ -4,9 +4,14 @@ What it does with IMAP is in ``test_command_line_clients``.
 """
 
 import re
+import shutil
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
+
+from mailtrap import MailServer
 
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")
 
@@ -33,6 +38,20 @@ def user(server, address, password=None):
 
 def bearer(address, token):
     return ("-u", f"{address}:", "--oauth2-bearer", token)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no Unix sockets")
+def test_sends_over_a_unix_socket(curl, address, sending):
+    folder = Path(tempfile.mkdtemp(prefix="mt-"))  # with a short name, as sockets need it
+    try:
+        with MailServer(smtp_port=None, smtp_socket=folder / "smtp") as server:
+            url, unix = "smtp://any.test/client.test", ("--unix-socket", folder / "smtp")
+            curl(url, *unix, *sending["options"], stdin=sending["stdin"])
+            message = server.message(recipients=address)
+    finally:
+        shutil.rmtree(folder)
+    assert message.raw == sending["stdin"].encode()
+    assert (message.session.helo, message.session.peer) == ("client.test", ("", 0))
 
 
 class TestSMTP:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from mailtrap import MailServer
+
 MAIN = """\
 compatibility_level = 3.6
 queue_directory = {folder}/queue
@@ -36,6 +38,7 @@ default_transport = error:no route
 transport_maps = inline:{{
     {{smtp.test = smtp:[127.0.0.1]:{smtp}}}
     {{lmtp.test = lmtp:inet:127.0.0.1:{lmtp}}}
+    {{unix.test = lmtp:unix:{folder}/lmtp.sock}}
     {{strict.test = secure:[localhost]:{submission}}} }}
 default_destination_concurrency_limit = 5
 """
@@ -110,6 +113,7 @@ def postfix(client, servers):
             done = subprocess.run(command, input=raw, capture_output=True, timeout=30)
             assert (done.returncode, done.stderr) == (0, b"")
 
+        send.folder = folder
         send.log = lambda: "".join(file.read_text() for file in (folder / "log").iterdir())
         try:
             yield send
@@ -161,6 +165,19 @@ def test_relays_by_lmtp(postfix, plain, user):
     postfix(RAW, *recipients)
     message = arrived(plain, postfix, recipients[0])
     assert (message["origin"], sorted(message["recipients"])) == ("lmtp", recipients)
+
+
+def test_relays_by_lmtp_over_a_unix_socket(postfix, user):
+    """Postfix's own user may connect to it."""
+    with MailServer(lmtp_socket=postfix.folder / "lmtp.sock") as server:
+        recipients = [f"{number}-{user}@unix.test" for number in range(3)]
+        postfix(RAW, *recipients)
+        try:
+            message = server.message(recipients=recipients[0], timeout=20)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{postfix.log()}") from error
+    assert (message.origin, sorted(message.recipients)) == ("lmtp", recipients)
+    assert message.session.peer == ("", 0)
 
 
 def test_hands_on_what_was_asked_about_notifications(postfix, plain, user):

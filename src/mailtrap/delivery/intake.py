@@ -274,11 +274,12 @@ class Intake:
 
     def _prefix(self, headers: Sequence[str], mail: Incoming, recipient: Address) -> bytes:
         session = mail.session
+        peer = f" ([{session.peer[0]}])" if session.peer[0] else ""  # none on a Unix socket
         values = {
             "return-path": f"<{mail.envelope.mail_from.original}>",  # RFC 5321, 4.4
             "delivered-to": str(recipient),
             "received": (
-                f"from {session.helo or 'unknown'} ([{session.peer[0]}])\r\n\tby {self._hostname} with "
+                f"from {session.helo or 'unknown'}{peer}\r\n\tby {self._hostname} with "
                 f"{session.protocol.upper()} id {session.id};\r\n\t{formatdate(clock.now())}"
             ),
         }

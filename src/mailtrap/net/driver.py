@@ -98,7 +98,7 @@ class Driver(Connection):
             self.peer = peer[:2]
         sockname = transport.get_extra_info("sockname")
         if sockname:
-            self.sockname = sockname[:2]
+            self.sockname = (sockname, 0) if isinstance(sockname, str) else sockname[:2]
         if hub.closing:
             self._state = _OVER
             self.abort()

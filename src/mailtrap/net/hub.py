@@ -100,7 +100,7 @@ class Hub:
         ]
         if total and len(others) >= total:
             return "Too many connections"
-        if each and sum(other.peer[0] == driver.peer[0] for other in others) >= each:
+        if each and driver.peer[0] and sum(other.peer[0] == driver.peer[0] for other in others) >= each:
             return "Too many connections from your address"
         return ""
 

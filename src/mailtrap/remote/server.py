@@ -105,12 +105,14 @@ class RemoteParts:
         self.store = RemoteStore(client, info["mark"].rpartition(":")[0])
         self.bell = FollowingBell(client)
         self.rules = _NoRules()
+        self.sockets: dict[str, Any] = {}  # paths of the server's machine
         self.directory = _Directory()
         started = forms.as_datetime(info["started_at"])
         self.started_at = None if started is None else started.timestamp()
         self.addresses = {
             name: (client.host, found["port"] if ports.get(name) is None else ports[name])
             for name, found in client.json("GET", "/endpoints").items()
+            if found["host"]
         }
 
     def __getattr__(self, name: str) -> NoReturn:

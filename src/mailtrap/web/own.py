@@ -81,7 +81,13 @@ class OwnAPI:
         """Where each listener is, as this side sees it."""
         return jsonify(
             {
-                name: {"host": found.host, "port": found.port, "url": found.url, "tls": found.tls}
+                name: {
+                    "host": found.host,
+                    "port": found.port,
+                    "socket": found.socket,
+                    "url": found.url,
+                    "tls": found.tls,
+                }
                 for name, found in self._site.select().view.endpoints.items()
             }
         )
