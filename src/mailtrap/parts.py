@@ -129,7 +129,7 @@ class Parts:
             for name, sock in sockets.items():
                 self.addresses[name] = sock.getsockname()[:2]
                 if name == "http":
-                    self.http = HTTPServer(sock, make_app)
+                    self.http = HTTPServer(sock, make_app, lambda error: self._report_driver(error, None))
                     self.http.start()
                 else:
                     self._hub.listen(sock, self._factory(name))

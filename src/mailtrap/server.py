@@ -19,6 +19,7 @@ from .config import BOOT, LIVE
 from .endpoint import Endpoint
 from .errors import MailtrapError, NoSuchAccount, StoreError
 from .explain import Evictions, Situation
+from .faults import Rule
 from .mailboxes import Account, Mailbox
 from .message.address import Address
 from .message.compose import MailLike, to_bytes
@@ -263,6 +264,11 @@ class MailServer:
             NoSuchMailbox: the account has none of that name.
         """
         return self.account(account).mailbox(name)
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """The fault rules of this scope that are not removed, oldest first."""
+        return self._parts.rules.of(self._scope)
 
     def mark(self) -> Mark:
         """This moment in the order of commits, for ``since=``."""

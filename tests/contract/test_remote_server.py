@@ -70,6 +70,129 @@ def later(function: Callable[[], object]) -> threading.Thread:
     return thread
 
 
+# ---------------------------------------------------------------- fault rules
+
+
+def said(server: MailServer, *lines: str) -> list[str]:
+    """Replies of the SMTP listener to some lines, the first word of each."""
+    with smtplib.SMTP(server.smtp.host, server.smtp.port, local_hostname="me.test") as smtp:
+        return [f"{code} {text.decode()}" for code, text in (smtp.docmd(line) for line in ("HELO me.test", *lines))][1:]
+
+
+MAIL, BOB = "MAIL FROM:<ann@example.com>", "RCPT TO:<bob@example.com>"
+
+
+def test_a_rule_acts_so_often(server: MailServer) -> None:
+    rule = server.smtp.on("RCPT", recipient="bob@example.com").respond_with(450, "4.2.1 Mailbox busy", times=2)
+    assert (rule.hits, rule.active) == (0, True)
+    assert said(server, MAIL, BOB, BOB, BOB)[1:] == ["450 4.2.1 Mailbox busy"] * 2 + ["250 2.1.5 Ok"]
+    assert (rule.hits, rule.active) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("match", "acts"),
+    [
+        ({"recipient": re.compile("^BOB@", re.IGNORECASE)}, True),
+        ({"recipient": re.compile("^BOB@")}, False),
+        ({"recipient": ["eve@example.com", re.compile("^bob")], "sender": "ann@example.com"}, True),
+        ({"user": None, "peer": "127.0.0.1"}, True),
+        ({"user": "ann"}, False),
+    ],
+)
+def test_what_a_rule_matches(server: MailServer, match: dict[str, object], acts: bool) -> None:
+    with server.smtp.on("RCPT", **match) as rule:
+        rule.respond_with(550, "5.1.1 no")
+        assert (said(server, MAIL, BOB)[1] == "550 5.1.1 no") is acts
+    assert said(server, MAIL, BOB)[1] == "250 2.1.5 Ok"
+    assert rule.active is False
+    rule.remove()
+    rule.release()  # nothing is left to be released
+
+
+def test_nth_after_and_stages(server: MailServer) -> None:
+    server.smtp.on("NOOP", nth=2).respond_with(451)
+    server.smtp.on("NOOP", after=2, times=1, stage="reply").respond_with(452)
+    assert [reply[:3] for reply in said(server, *["NOOP"] * 4)] == ["250", "451", "452", "250"]
+
+
+def test_a_rule_stalls_until_it_is_released(server: MailServer, local: MailServer) -> None:
+    rule = server.smtp.on("NOOP").stall()
+    with smtplib.SMTP(server.smtp.host, server.smtp.port, local_hostname="me.test", timeout=20) as smtp:
+        smtp.putcmd("noop")
+        assert local.wait_for_command("NOOP", protocol="smtp", timeout=20).open
+        rule.release()
+        assert smtp.getreply()[0] == 250
+        assert smtp.noop()[0] == 250
+
+
+def test_rules_end_and_damage_connections(server: MailServer) -> None:
+    server.smtp.on("NOOP", times=1).delay(0).disconnect()
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        said(server, "NOOP")
+    server.smtp.on("HELP", times=1).throttle(1e9).disconnect(after_bytes=1, reset=True)
+    with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError)):
+        said(server, "HELP", "NOOP")
+    server.smtp.on("HELO", times=1).garble().truncate(64)
+    with socket.create_connection((server.smtp.host, server.smtp.port), 20) as sock, sock.makefile("rb") as replies:
+        replies.readline()
+        sock.sendall(b"HELO me.test\r\nHELP\r\nQUIT\r\n")
+        rest = replies.read()
+    assert len(rest) == 64
+    assert not rest.isascii() or not rest.startswith(b"250 mailtrap.test\r\n214")
+
+
+def test_rules_of_the_other_protocols(server: MailServer) -> None:
+    server.pop3.on("USER").respond_with("-ERR", "[SYS/TEMP] later")
+    server.imap.on("LOGIN").respond_with("NO", "[UNAVAILABLE] later")
+    for endpoint, line, reply in [
+        (server.pop3, b"USER bob", b"-ERR [SYS/TEMP] later\r\n"),
+        (server.imap, b"a LOGIN bob pw", b"a NO [UNAVAILABLE] later\r\n"),
+    ]:
+        with socket.create_connection((endpoint.host, endpoint.port), 20) as sock, sock.makefile("rb") as replies:
+            replies.readline()
+            sock.sendall(line + b"\r\n")
+            assert replies.readline() == reply
+
+
+def test_rules_belong_to_a_scope(server: MailServer) -> None:
+    server.smtp.on("MAIL").delay(0)
+    with server.scope("mine") as scope:
+        address = scope.address("bob")
+        rule = scope.smtp.on("RCPT", recipient=address).respond_with(550, "5.1.1 no")
+        assert said(server, MAIL, f"RCPT TO:<{address}>")[1] == "550 5.1.1 no"
+        assert [each.command for each in scope.rules] == ["RCPT"]
+        assert [(each.id, each.asked) for each in scope.rules] == [(rule.id, rule.asked)]
+        scope.reset()
+        assert list(scope.rules) == []
+        assert said(server, MAIL, f"RCPT TO:<{address}>")[1] == "250 2.1.5 Ok"
+    assert [each.command for each in server.rules] == ["MAIL"]
+    server.reset()
+    assert list(server.rules) == []
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda smtp: smtp.on("RCPT", stage="sometime"),
+        lambda smtp: smtp.on("RCPT", recipent="bob"),
+        lambda smtp: smtp.on("RCPT", nth=-1),
+        lambda smtp: smtp.on("RCPT", times="2"),
+        lambda smtp: smtp.on("RCPT").respond_with(99),
+        lambda smtp: smtp.on("RCPT").respond_with("NO"),
+        lambda smtp: smtp.on("RCPT").respond_with(450, "two\r\nlines"),
+        lambda smtp: smtp.on("RCPT").delay(-1),
+        lambda smtp: smtp.on("RCPT").delay(float("nan")),
+        lambda smtp: smtp.on("RCPT").truncate(1.5),
+        lambda smtp: smtp.on("RCPT").disconnect(after_bytes="all"),
+        lambda smtp: smtp.on("RCPT").disconnect(reset="yes"),
+    ],
+)
+def test_rules_that_cannot_be(server: MailServer, ask: Callable[[object], object]) -> None:
+    with pytest.raises(ConfigError):
+        ask(server.smtp)
+    assert not any(rule.asked for rule in server.rules)
+
+
 # ---------------------------------------------------------------- messages
 
 
@@ -482,7 +605,10 @@ def test_leaving_leaves_the_server_running(local: MailServer) -> None:
 
 def test_what_a_client_cannot_do_is_said(remote: MailServer) -> None:
     for act in (
-        lambda: remote.smtp.on("RCPT").respond_with(450),
+        lambda: remote.smtp.on("RCPT").run(print),
+        lambda: remote.smtp.on("RCPT").raise_(ValueError()),
+        lambda: remote.smtp.on("RCPT", recipient=str.islower),
+        lambda: remote.smtp.on("RCPT", recipient=re.compile(b"bytes")),
         remote.aiosmtpd_handler,
         lambda: remote.settings,
         lambda: remote.report(ValueError()),

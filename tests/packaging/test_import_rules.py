@@ -25,8 +25,10 @@ LAYERS = {
     "imap": GROUND | {"message", "wire", "delivery", "store.alike", "store.base", "store.search"},
     "net": GROUND | {"store.base", "wire"},
     "web": {"checks", "clock", "config", "delivery.posting", "delivery.refusal", "endpoint", "errors", "explain",
-            "limits", "mailboxes", "message", "server", "store.query", "transcript", "waiting", "__version__"},
-    "remote": {"clock", "config", "delivery.refusal", "errors", "explain", "mailboxes", "message", "parts", "scopes",
+            "faults", "limits", "mailboxes", "message", "server", "store.query", "transcript", "waiting",
+            "__version__"},
+    "remote": {"clock", "config", "delivery.refusal", "errors", "explain", "faults", "mailboxes", "message",
+               "parts", "scopes",
                "server", "store.base", "store.query", "transcript", "waiting", "web"},
 }  # fmt: skip
 

@@ -23,9 +23,17 @@ log = logging.getLogger("mailtrap.http")
 class HTTPServer:
     """Serves a WSGI application on a bound socket, a daemon thread for each connection."""
 
-    def __init__(self, sock: socket.socket, make_app: "Callable[[], WSGIApplication]") -> None:
-        """sock: bound and listening; closed by ``stop()``. make_app: called once, at the latest possible time."""
+    def __init__(
+        self, sock: socket.socket, make_app: "Callable[[], WSGIApplication]", report: Callable[[BaseException], None]
+    ) -> None:
+        """
+        Args:
+            sock: bound and listening; closed by ``stop()``.
+            make_app: called once, at the latest possible time.
+            report: is told, in any thread, of each exception that the application let out.
+        """
         self._sock = sock
+        self._report = report
         self._make_app = make_app
         self._app: WSGIApplication | None = None
         self._lock = threading.Lock()
@@ -83,11 +91,12 @@ class HTTPServer:
             if self._server is None:
                 from .wsgi import Server
 
-                self._server = Server(self._sock, self.app)
+                self._server = Server(self._sock, self.app, self._report)
             self._server.handle_request()
-        except Exception:
+        except Exception as error:
             # A client must not be left without an answer for ever, nor this thread spin: the connection is dropped.
             log.exception("an HTTP connection could not be served")
+            self._report(error)
             self._drop()
 
     def _drop(self) -> None:

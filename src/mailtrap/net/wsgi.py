@@ -30,11 +30,13 @@ _SORRY: Final = b"Internal Server Error\n"
 class Server(ThreadedWSGIServer):
     """Accepts on a socket that somebody else bound, and knows its open connections."""
 
-    def __init__(self, sock: socket.socket, app: "WSGIApplication") -> None:
+    def __init__(self, sock: socket.socket, app: "WSGIApplication", report: Callable[[BaseException], None]) -> None:
+        """report: is told of each exception that the application let out."""
         host, port = sock.getsockname()[:2]
         self._connections: set[socket.socket] = set()
         self._connections_lock = threading.Lock()
         self._closed = False
+        self._report = report
         super().__init__(host, port, app, RequestHandler, fd=sock.fileno())
         self.socket.setblocking(False)
         self.timeout = 0.0
@@ -52,6 +54,11 @@ class Server(ThreadedWSGIServer):
         finally:
             with self._connections_lock:
                 self._connections.discard(request)
+
+    def application_failed(self, error: BaseException) -> None:
+        """Tell of what the application let out. One that is ended in the middle may let out anything."""
+        if not self._closed:
+            self._report(error)
 
     def shutdown_request(self, request: Any) -> None:
         # Forgotten before it is closed: nothing else may be ended in its place.
@@ -217,13 +224,14 @@ class RequestHandler(WSGIRequestHandler):
         except (ConnectionError, TimeoutError) as error:
             self.close_connection = True
             self.connection_dropped(error, environ)
-        except Exception:
+        except Exception as error:
             self.close_connection = True
             if raw.broken:
                 if not response.sent:
                     self.send_error(400, "Bad chunk")
                 return
             log.exception("the application failed at %s %s", self.command, self.path)
+            cast("Server", self.server).application_failed(error)
             if not response.sent:
                 apology = _Response(self)
                 headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(_SORRY)))]

@@ -22,6 +22,7 @@ from ..web import API
 from . import forms
 from .client import PATIENCE, Client
 from .follow import FollowingBell
+from .rules import NotOverHTTP, RemoteRules
 from .store import RemoteStore
 
 if TYPE_CHECKING:
@@ -63,22 +64,6 @@ def _connected(client: Client, url: str, settings: Mapping[str, Any]) -> "Remote
     return RemoteServer(parts, scope)
 
 
-class NotOverHTTP(MailtrapError, AttributeError):
-    """What only a server in the process can do."""
-
-
-class _NoRules:
-    """In place of a rule book."""
-
-    def add(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotOverHTTP(
-            "rules for a listener cannot be set through a connected client: run the server in the process"
-        )
-
-    def clear(self, _: Scope) -> None:
-        """There are none."""
-
-
 class _Directory:
     """In place of the directory: the server keeps its own."""
 
@@ -104,7 +89,7 @@ class RemoteParts:
         self.boot = _Boot(info["hostname"])
         self.store = RemoteStore(client, info["mark"].rpartition(":")[0])
         self.bell = FollowingBell(client)
-        self.rules = _NoRules()
+        self.rules = RemoteRules(client)
         self.sockets: dict[str, Any] = {}  # paths of the server's machine
         self.directory = _Directory()
         started = forms.as_datetime(info["started_at"])

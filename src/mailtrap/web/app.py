@@ -8,6 +8,7 @@ from ..errors import MailtrapError
 from ..server import MailServer
 from . import guard, problems
 from .api import MailpitAPI
+from .faults import FaultAPI
 from .own import OwnAPI
 from .own_mailboxes import MailboxAPI
 from .pages import prepare
@@ -26,7 +27,7 @@ def build(server: MailServer) -> Flask:
     prepare(app, site)
     guard.protect(app, server)
     problems.handle(app, site)
-    for part in (MailpitAPI(site), OwnAPI(site), MailboxAPI(site), Viewer(site)):
+    for part in (MailpitAPI(site), OwnAPI(site), MailboxAPI(site), FaultAPI(site), Viewer(site)):
         app.register_blueprint(part.blueprint())
 
     def livez() -> Response:

@@ -75,11 +75,11 @@ def from_json(asked: Mapping[str, Any]) -> dict[str, Any]:
             if not isinstance(value, dict):
                 raise BadParameter(parameter, "header is an object of names and values")
             found[name] = {
-                field: None if expected is None else _value(f"header {field}", expected)
+                field: None if expected is None else read(f"header {field}", expected)
                 for field, expected in value.items()
             }
         else:
-            found[name] = _value(parameter, value)
+            found[name] = read(parameter, value)
     return found
 
 
@@ -89,13 +89,14 @@ def _one_query(values: list[str]) -> str:
     return values[0]
 
 
-def _value(parameter: str, value: Any) -> Any:
+def read(parameter: str, value: Any) -> Any:
+    """What one value has to be, out of JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
         if any(isinstance(item, list) for item in value):
             raise BadParameter(parameter, f"{parameter} is a list in a list")
-        return [_value(parameter, item) for item in value]
+        return [read(parameter, item) for item in value]
     if isinstance(value, dict) and set(value) == {"matches"}:
         return _pattern(parameter, questions.text(f"{parameter}.matches", value["matches"]))
     raise BadParameter(parameter, f'{parameter} is a text, a list of texts or {{"matches": pattern}}, not {value!r}')

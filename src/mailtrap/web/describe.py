@@ -5,10 +5,12 @@ are octets. Addresses of an envelope stand as they were sent.
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ..delivery.refusal import Refusal
+from ..faults import Rule
 from ..mailboxes import Account, Mailbox
 from ..message.address import Address
 from ..message.envelope import Envelope, Parameters
@@ -45,6 +47,39 @@ def envelope(found: Envelope) -> Json:
 
 def _parameters(found: Parameters) -> dict[str, str | None]:
     return dict(found)
+
+
+def rule(found: Rule) -> Json:
+    """A fault rule. What cannot be written down (functions, errors, conditions that are code) is shown as text."""
+    return {
+        "id": found.id,
+        "scope": found.scope.name,
+        "listener": found.listener,
+        "command": found.command,
+        "stage": found.stage,
+        "nth": found.nth,
+        "after": found.after,
+        "times": found.times,
+        "match": {name: _expected(value) for name, value in found.match.items()},
+        "actions": [
+            {"action": method, **{name: _plain(value) for name, value in arguments.items()}}
+            for method, arguments in found.asked
+        ],
+        "hits": found.hits,
+        "active": found.active,
+    }
+
+
+def _expected(value: Any) -> Any:
+    if isinstance(value, re.Pattern):
+        return {"matches": value.pattern}
+    if isinstance(value, list | tuple):
+        return [_expected(item) for item in value]
+    return value if value is None else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float) else repr(value)
 
 
 def session(found: Session, *, whole: bool = False) -> Json:

@@ -51,7 +51,9 @@ def serve():
     def start(app=application, host="127.0.0.1"):
         made = []
         sock = bind("http", host, 0)
-        server = HTTPServer(sock, lambda: made.append(1) or app)
+        reported = []
+        server = HTTPServer(sock, lambda: made.append(1) or app, reported.append)
+        server.reported = reported
         server.made, server.address = made, sock.getsockname()[:2]
         servers.append(server)
         server.start()
@@ -190,6 +192,7 @@ def test_an_application_that_fails(serve, caplog):
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert not answer.endswith(b"0\r\n\r\n")  # the client can tell that it is not whole
     assert caplog.text.count("RuntimeError: secret") == 2
+    assert list(map(str, server.reported)) == ["secret", "secret"]
 
 
 def test_nothing_is_logged_above_debug(serve, caplog, capfd):
@@ -252,7 +255,7 @@ def test_stop_with_open_streams_and_idle_connections(serve):
 def test_stop_before_the_first_connection_and_before_start():
     for begin in (False, True):
         sock = bind("http", "127.0.0.1", 0)
-        server = HTTPServer(sock, lambda: application)
+        server = HTTPServer(sock, lambda: application, pytest.fail)
         if begin:
             server.start()
         server.stop()
@@ -260,10 +263,12 @@ def test_stop_before_the_first_connection_and_before_start():
 
 
 def test_an_application_that_cannot_be_made(caplog):
+    reported = []
+
     def fails():
         raise RuntimeError("no app")
 
-    server = HTTPServer(bind("http", "127.0.0.1", 0), fails)
+    server = HTTPServer(bind("http", "127.0.0.1", 0), fails, reported.append)
     address = server._sock.getsockname()
     server.start()
     try:
@@ -273,6 +278,7 @@ def test_an_application_that_cannot_be_made(caplog):
     finally:
         server.stop()
     assert "no app" in caplog.text
+    assert list(map(str, reported)) == ["no app", "no app"]
 
 
 def test_ipv6(serve):
@@ -290,7 +296,7 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 sock = bind("http", "127.0.0.1", 0)
-server = HTTPServer(sock, lambda: app)
+server = HTTPServer(sock, lambda: app, print)
 server.start()
 assert "werkzeug" not in sys.modules
 with socket.create_connection(sock.getsockname(), 20) as client:
