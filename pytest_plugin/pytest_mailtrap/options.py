@@ -29,6 +29,9 @@ INI: Final[dict[str, tuple[str, str]]] = {
     "imap_port": ("port", "IMAP"),
     "imaps_port": ("port", "IMAP with TLS from the first octet"),
     "http_port": ("port", "the HTTP API and the viewer"),
+    "smtp_socket": ("text", "path of a Unix socket for SMTP, beside its port"),
+    "lmtp_socket": ("text", "path of a Unix socket for LMTP, beside its port"),
+    "socket_mode": ("text", "permissions of Unix sockets, octal: who may connect"),
     "tls_cert": ("text", "certificate chain, PEM file; without it one is made at first use"),
     "tls_key": ("text", "private key of tls_cert, PEM file"),
     "tls_client_ca": (

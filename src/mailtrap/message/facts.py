@@ -12,10 +12,11 @@ from .collation import folded
 from .ordering import SortKeys, ThreadKeys
 from .parse import Mail
 from .structure import Part, parse, served, served_size
+from .surrogate import plain_size
 
 KINDS: Final = (
     "size", "structure", "envelope", "body", "bodystructure", "headers", "text", "preview", "attached", "sorting",
-    "threading",
+    "threading", "plain_size",
 )  # fmt: skip
 
 
@@ -35,6 +36,7 @@ class Facts:
         attached: for each attachment and each inline part its file name, folded, and whether it is inline.
         sorting: what SORT compares (RFC 5256).
         threading: what THREAD looks at.
+        plain_size: octets as served to who does not know UTF-8 in header fields (``surrogate``).
     """
 
     __slots__ = KINDS
@@ -50,6 +52,7 @@ class Facts:
     attached: tuple[tuple[str, bool], ...] | None
     sorting: SortKeys | None
     threading: ThreadKeys | None
+    plain_size: int | None
 
     def __init__(self, **known: Any) -> None:
         for kind in KINDS:
@@ -103,7 +106,7 @@ def _readable(mail: Mail, part: Part) -> str:
     return to_text(text)
 
 
-_OF_HEADER: Final = frozenset(("size", "envelope", "headers", "sorting", "threading"))  # kinds that need no tree
+_OF_HEADER: Final = frozenset(("size", "envelope", "headers", "sorting", "threading", "plain_size"))  # without a tree
 _PREVIEW: Final = 200  # characters (RFC 8970, 3.2)
 _PREVIEW_SOURCE: Final = 4_000  # characters of the text it is made of
 _COMPUTE: Final[dict[str, Callable[[Mail], Any]]] = {
@@ -118,6 +121,7 @@ _COMPUTE: Final[dict[str, Callable[[Mail], Any]]] = {
     "attached": _attached,
     "sorting": lambda mail: ordering.sort_keys(mail.fields),
     "threading": lambda mail: ordering.thread_keys(mail.fields),
+    "plain_size": lambda mail: plain_size(mail.raw),
 }
 
 

@@ -106,7 +106,7 @@ def stls(session: "POP3Session", argument: bytes) -> Answer:
 
 
 def utf8(session: "POP3Session", argument: bytes) -> Answer:
-    """UTF8 (RFC 6856, 2.1). Messages are served octet for octet with it and without it."""
+    """UTF8 (RFC 6856, 2.1): messages are served octet for octet; without it, those with UTF-8 in header fields not."""
     if not no_argument(argument):
         return error("UTF8 has no argument")
     session.utf8 = True
@@ -162,11 +162,11 @@ def _open(session: "POP3Session", who: Login) -> Generator[Step, Any, Maildrop |
         return None
     try:
         snapshot: Snapshot = yield Call(store.snapshot, mailbox.id)
-        maildrop = Maildrop(snapshot.mailbox)
+        maildrop = Maildrop(snapshot.mailbox, utf8=session.utf8)
         for start in range(0, len(snapshot.uids), _ROWS):
             if start:
                 yield Pause()
-            maildrop.add((yield Call(store.copies, mailbox.id, snapshot.uids[start : start + _ROWS])))
+            yield Call(maildrop.add, store, snapshot.uids[start : start + _ROWS])
     except Exception:
         yield from give_back(session)
         raise

@@ -5,12 +5,13 @@ and cannot be read. Nothing here is kept but numbers; bytes come from the store,
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from ..errors import NoSuchMailbox, StoreError
 from ..limits import KB
 from ..message.structure import served
+from ..message.surrogate import plain_fields, surrogate
 from ..store.base import CopyRow, MailboxRow, Store
 
 _SMALL: Final = 16 * KB  # below it one piece is cheaper than two
@@ -26,13 +27,15 @@ class Maildrop:
 
     Attributes:
         mailbox: its id in the store.
+        utf8: whether header fields may be UTF-8 (RFC 6856); else they are as RFC 6858 has them.
         totals: how many messages are not marked as deleted, and their octets.
     """
 
-    __slots__ = ("_deleted", "_seqs", "_sizes", "_uids", "_uidvalidity", "mailbox", "totals")
+    __slots__ = ("_deleted", "_seqs", "_sizes", "_uids", "_uidvalidity", "mailbox", "totals", "utf8")
 
-    def __init__(self, mailbox: MailboxRow) -> None:
+    def __init__(self, mailbox: MailboxRow, *, utf8: bool) -> None:
         self.mailbox = mailbox.id
+        self.utf8 = utf8
         self.totals = (0, 0)
         self._uidvalidity = mailbox.uidvalidity
         self._deleted: set[int] = set()
@@ -40,15 +43,26 @@ class Maildrop:
         self._seqs = array("Q")
         self._sizes = array("Q")
 
-    def add(self, copies: Iterable[CopyRow]) -> None:
-        """These come next; only while it is being opened."""
+    def add(self, store: Store, uids: Sequence[int]) -> None:
+        """The copies of these UIDs come next; only while it is being opened."""
         octets = self.totals[1]
-        for copy in copies:
-            octets += copy.size
+        copies = store.copies(self.mailbox, uids)
+        for copy, size in zip(copies, self._sizes_of(store, copies), strict=True):
+            octets += size
             self._uids.append(copy.uid)
             self._seqs.append(copy.message.seq)
-            self._sizes.append(copy.size)
+            self._sizes.append(size)
         self.totals = len(self._sizes), octets
+
+    def _sizes_of(self, store: Store, copies: Sequence[CopyRow]) -> Iterator[int]:
+        if self.utf8:
+            yield from (copy.size for copy in copies)
+            return
+        known = store.facts([copy.message.seq for copy in copies], ("plain_size",))
+        for copy, facts in zip(copies, known, strict=True):
+            size = None if facts is None else facts.plain_size
+            # one that was cleared meanwhile has the size it had: it cannot be read any more
+            yield copy.size if size is None else size + len(plain_fields(copy.prefix))
 
     def mark(self, index: int) -> None:
         """Mark one as deleted."""
@@ -121,6 +135,8 @@ class Maildrop:
             raise
         prefix, message = copies[0].prefix, copies[0].message
         data = raw if message.served_size == message.size else served(raw)
+        if not self.utf8:
+            data, prefix = surrogate(data), plain_fields(prefix)
         return prefix + data if prefix else data
 
     def update(self, store: Store) -> int:

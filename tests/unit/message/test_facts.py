@@ -25,6 +25,7 @@ def test_only_what_was_asked_for_is_computed(eml) -> None:
         "attached",
         "sorting",
         "threading",
+        "plain_size",
     ]
 
 
