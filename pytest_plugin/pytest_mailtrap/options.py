@@ -32,6 +32,9 @@ INI: Final[dict[str, tuple[str, str]]] = {
     "smtp_socket": ("text", "path of a Unix socket for SMTP, beside its port"),
     "lmtp_socket": ("text", "path of a Unix socket for LMTP, beside its port"),
     "socket_mode": ("text", "permissions of Unix sockets, octal: who may connect"),
+    "max_messages": ("number", "messages kept, of all scopes; the oldest make room; 0: no limit"),
+    "max_bytes": ("number", "octets of all messages kept; the oldest make room; 0: no limit"),
+    "max_age": ("seconds", "seconds that a message is kept after it was received; 0: no limit"),
     "tls_cert": ("text", "certificate chain, PEM file; without it one is made at first use"),
     "tls_key": ("text", "private key of tls_cert, PEM file"),
     "tls_client_ca": (
