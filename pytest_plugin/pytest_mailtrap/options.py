@@ -62,6 +62,14 @@ INI: Final[dict[str, tuple[str, str]]] = {
     "smtp_extensions": ("words", "changes to what EHLO offers: -KEYWORD takes one away, +KEYWORD adds one"),
     "imap_capabilities": ("words", "changes to what IMAP offers: -NAME takes one away, +NAME adds one"),
     "pop3_capabilities": ("words", "changes to what POP3 offers: -NAME takes one away, +NAME adds one"),
+    "over_quota": ("text", "mail for an account without room: refused for good (552 5.2.2) or for now (452 4.2.2)"),
+    "imap_separator": ("text", "what separates the levels of a mailbox's name in IMAP"),
+    "imap_namespace": (
+        "text", "IMAP: the name below which all mailboxes but INBOX lie, without separator: INBOX; empty: none",
+    ),
+    "imap_other_users": (
+        "text", "IMAP: the name below which other users' shared mailboxes lie, without separator; empty: not at all",
+    ),
     "trusted_proxies": (
         "words", "addresses and networks (and unix) whose XCLIENT and PROXY headers are believed",
     ),
