@@ -85,6 +85,12 @@ class Live:
     imap_capabilities: frozenset[str] = _setting(
         frozenset(), "changes to what IMAP offers: -NAME takes one away, +NAME adds one"
     )
+    imap_progress: float = _setting(
+        10.0, "seconds of work after which an IMAP client is told that its command goes on; 0: at each chance"
+    )
+    imap_message_limit: int = _setting(
+        0, "messages that one IMAP command may be about (MESSAGELIMIT, RFC 9738); 0: no limit"
+    )
     imap_separator: Literal["/", "."] = _setting("/", "what separates the levels of a mailbox's name in IMAP")
     imap_namespace: str = _setting(
         "", "IMAP: the name below which all mailboxes but INBOX lie, without separator: INBOX; empty: none"

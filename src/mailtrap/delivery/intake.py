@@ -69,11 +69,16 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """One message of an APPEND."""
+    """One message of an APPEND.
+
+    Attributes:
+        replaces: copies that go in the same commit, as mailbox and UID (RFC 8508).
+    """
 
     raw: bytes
     flags: frozenset[str] = NO_FLAGS
     internal_date: float | None = None
+    replaces: Sequence[tuple[int, int]] = ()
 
 
 class Refused(StoreError):
@@ -300,6 +305,7 @@ class Intake:
             Delivery(
                 scope.name, "append", message.raw, envelope,
                 (Target(account, mailbox, False, message.flags, message.internal_date),), session,
+                replaces=message.replaces,
             )
             for message in messages
         ]  # fmt: skip

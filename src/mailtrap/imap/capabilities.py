@@ -57,6 +57,22 @@ def _appendlimit(session: "IMAPSession") -> str:
     return f"={session.scope.live.max_message_size}"
 
 
+def _logged_in(session: "IMAPSession") -> bool:
+    return session.key is not None
+
+
+def _not_compressed(session: "IMAPSession") -> bool:
+    return session.key is not None and not session.compressed
+
+
+def _message_limit(session: "IMAPSession") -> bool:
+    return session.scope.live.imap_message_limit > 0
+
+
+def _message_limit_value(session: "IMAPSession") -> str:
+    return f"={session.scope.live.imap_message_limit}"
+
+
 TABLE: Final = (
     Capability("IMAP4rev1", "RFC 3501"),
     Capability("IMAP4rev2", "RFC 9051"),
@@ -111,6 +127,14 @@ TABLE: Final = (
     Capability("LIST-MYRIGHTS", "RFC 8440", needs="ACL"),
     Capability("METADATA", "RFC 5464", ("GETMETADATA", "SETMETADATA")),
     Capability("LIST-METADATA", "RFC 9590", needs="METADATA"),
+    Capability("COMPRESS=DEFLATE", "RFC 4978", ("COMPRESS",), _not_compressed),
+    Capability("REPLACE", "RFC 8508", ("REPLACE",)),
+    Capability("CATENATE", "RFC 4469"),
+    Capability("INPROGRESS", "RFC 9585"),
+    Capability("UIDONLY", "RFC 9586"),
+    Capability("UNAUTHENTICATE", "RFC 8437", ("UNAUTHENTICATE",), _logged_in),
+    Capability("MESSAGELIMIT", "RFC 9738", (), _message_limit, value=_message_limit_value),
+    Capability("SAVELIMIT", "RFC 9738", (), _message_limit, needs="SEARCHRES", value=_message_limit_value),
 )  # fmt: skip
 
 BY_NAME: Final = {capability.name.upper(): capability for capability in TABLE}

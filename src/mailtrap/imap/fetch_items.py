@@ -118,6 +118,9 @@ _RFC822: Final = {
 class Plan:
     """Items, compiled.
 
+    Args:
+        uid_only: messages are told by their UIDs.
+
     Attributes:
         kinds: the kinds of facts it needs.
         needs_bytes: whether it needs the messages themselves.
@@ -127,9 +130,9 @@ class Plan:
 
     __slots__ = ("_columns", "_template", "has_flags", "kinds", "needs_bytes", "sets_seen")
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], *, uid_only: bool = False) -> None:
         parts: list[bytes] = []
-        columns: list[Column] = [_number]
+        columns: list[Column] = [_of_row("uid") if uid_only else _number]
         kinds: set[str] = set()
         for item in items:
             label = item.label.replace(b"%", b"%%")
@@ -148,7 +151,8 @@ class Plan:
                 if item.section != Section():
                     kinds.add("structure")
             parts.append(b"%b %b" % (label, value))
-        self._template: Final = b"* %d FETCH (" + b" ".join(parts) + b")\r\n"
+        response = b"* %d UIDFETCH (" if uid_only else b"* %d FETCH ("  # RFC 9586, 3.3
+        self._template: Final = response + b" ".join(parts) + b")\r\n"
         self._columns: Final = tuple(columns)
         self.kinds: Final = frozenset(kinds)
         self.needs_bytes: Final = any(item.section is not None for item in items)

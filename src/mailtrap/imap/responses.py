@@ -146,6 +146,12 @@ def status(name: bytes, items: Iterable[tuple[str, int | str]]) -> bytes:
     return b"* STATUS %b (%b)\r\n" % (name, values.encode("ascii"))
 
 
+def in_progress(tag: bytes, done: int, total: int) -> bytes:
+    """RFC 9585, 4: how far a command has come."""
+    far = b"%d %d" % (done, total) if total else b"NIL NIL"
+    return b"* OK [INPROGRESS (%b %b)] Still working\r\n" % (string(tag), far)
+
+
 def flag_lines(keywords: Iterable[str], permanent: Container[str] | None) -> bytes:
     """FLAGS and PERMANENTFLAGS of a mailbox (RFC 3501, 7.2.6 and 7.1).
 

@@ -19,11 +19,15 @@ _QUICK: Final = 0.002  # seconds: a slice below it may grow
 _LONG: Final = 0.004  # seconds of work after which others may run
 
 
-def breathe(since: float) -> Generator[Step, Any, float]:
-    """Let others run where this has worked for long; when it last did."""
+def breathe(since: float, done: int = 0, total: int = 0) -> Generator[Step, Any, float]:
+    """Let others run where this has worked for long; when it last did.
+
+    Args:
+        done, total: how many messages were looked at, and of how many; 0 where that is not known.
+    """
     if clock.monotonic() - since <= _LONG:
         return since
-    yield Pause()
+    yield Pause(done, total)
     return clock.monotonic()
 
 
@@ -45,7 +49,7 @@ def find(store: Store, mailbox: int, uids: Sequence[int], tree: Tree) -> Generat
         position += len(part)
         found += yield Call(store.search, mailbox, And((Uids(((part[0], part[-1]),)), tree)))
         size = _next_size(size, began)
-        paused = yield from breathe(paused)
+        paused = yield from breathe(paused, position, len(uids))
     return found
 
 
@@ -62,7 +66,7 @@ def known(
         position += len(part)
         found += yield Call(_known, store, mailbox, part, kinds)
         size = _next_size(size, began)
-        paused = yield from breathe(paused)
+        paused = yield from breathe(paused, position, len(uids))
     return found
 
 

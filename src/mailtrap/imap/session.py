@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
-from .. import limits
+from .. import clock, limits
 from ..delivery.refusal import Refusal as Turned
 from ..delivery.services import Services
 from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota, StoreError
@@ -24,10 +24,10 @@ from ..transcript import Session
 from ..wire.lines import InputEnded, LineTooLong
 from ..wire.lines import read_line as read_line_of
 from ..wire.machine import Machine, Steps
-from ..wire.steps import NEED_DATA, Close, Step
+from ..wire.steps import NEED_DATA, Close, Pause, Step
 from . import capabilities, responses
 from .collect import Announced, Collector, Command, Dropped, Overflow
-from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, WITH_MAILBOX, Gate, Spec
+from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, WITH_MAILBOX, Gate, Handled, Spec
 from .commands import COMMANDS
 from .log import Log
 from .namespace import Namespace
@@ -61,6 +61,7 @@ class IMAPSession(Machine):
         view: the selected mailbox; None where none is.
         enabled: what the client enabled (RFC 5161).
         uses_numbers: whether this command has sequence numbers, so that EXPUNGE must wait.
+        compressed: whether the connection has the deflate layer.
         logging_out: whether the session ends after the tagged reply of this command.
         afterwards: what is done after that reply has left, where it is OK.
         tag: of the command that is carried out.
@@ -73,6 +74,7 @@ class IMAPSession(Machine):
         self.view: View | None = None
         self.enabled: set[str] = set()
         self.uses_numbers = False
+        self.compressed = False
         self.logging_out = False
         self.afterwards: Callable[[], Steps] | None = None
         self._unknown = 0
@@ -136,6 +138,21 @@ class IMAPSession(Machine):
         """The name of a mailbox on the wire."""
         return self.names.told(row.account, row.name, self.account)
 
+    @property
+    def uid_only(self) -> bool:
+        """Whether there are no message numbers, neither in commands nor in responses (RFC 9586)."""
+        return "UIDONLY" in self.enabled
+
+    def note_numbers(self, used: bool) -> None:
+        """A command has message numbers, or not.
+
+        Raises:
+            Refusal: there are none (RFC 9586, 3).
+        """
+        if used and self.uid_only:
+            raise Refusal("With UIDONLY there are no message numbers", "UIDREQUIRED", "BAD")
+        self.uses_numbers |= used
+
     def enable_condstore(self) -> bytes:
         """The client used CONDSTORE. At the first time with a mailbox selected there is something to say."""
         if self.condstore:
@@ -147,6 +164,16 @@ class IMAPSession(Machine):
         """Up to which MODSEQ the client was told, where that mailbox is selected and something is withheld."""
         view = self.view
         return view.told if view is not None and view.mailbox.id == mailbox and view.withheld else None
+
+    def forget_login(self) -> None:
+        """As it was before the login: nobody, no mailbox, nothing enabled (RFC 8437, 3)."""
+        self.key = None
+        self.view = None
+        self.enabled.clear()
+        self.record.user = self.record.mechanism = None
+        self.scope = self.services.scopes.current
+        self.record.scope = self.scope.name
+        self.timeout = self.scope.live.imap_timeout
 
     def writable(self) -> View:
         """The selected mailbox, to change it.
@@ -325,7 +352,7 @@ class IMAPSession(Machine):
         spec = COMMANDS.get(verb)
         if spec is None or (uid and not spec.has_uid):
             raise Refusal(f"Unknown command {'UID ' if uid else ''}{verb}", kind="BAD")
-        needed = capabilities.needed_by(verb) if verb != "STARTTLS" else ()
+        needed = capabilities.needed_by(verb) if verb not in ("STARTTLS", "COMPRESS") else ()  # they say why not
         if uid and verb == "EXPUNGE":
             needed = ("UIDPLUS",)
         if needed and not any(map(self.offers, needed)):
@@ -386,9 +413,33 @@ class IMAPSession(Machine):
             scanner.end()
         if spec.states is WITH_MAILBOX and not spec.fresh and self.selected.mailbox.account != self.key:
             require((yield from selected_rights(self)), "r")  # which another may take away at any time (RFC 4314, 4)
-        handler = spec.handler(self, scanner, uid)
+        if self.uid_only and spec.has_uid and not uid and spec.verb != "EXPUNGE":
+            self.note_numbers(True)
+        handler = self._in_progress(spec.handler(self, scanner, uid))
         reply = yield from (handler if spec.recorded else self._log.kept(handler, quiet=spec.quiet))
         return reply or Reply("OK", f"{'UID ' if uid else ''}{spec.verb} completed")
+
+    def _in_progress(self, handler: Handled) -> Handled:
+        """Tell from time to time that a command goes on, and how far it has come (RFC 9585)."""
+        told = clock.monotonic()
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                step = handler.send(answer) if error is None else handler.throw(error)
+            except StopIteration as done:
+                reply: Reply | None = done.value
+                return reply
+            answer = error = None
+            if type(step) is Pause and self.offers("INPROGRESS"):
+                now = clock.monotonic()
+                if now - told >= self.scope.live.imap_progress:
+                    told = now
+                    yield responses.in_progress(self.tag, step.done, step.total)
+            try:
+                answer = yield step
+            except Exception as raised:  # noqa: BLE001  the driver's error belongs to the handler
+                error = raised
 
     def heard(self, verb: str) -> None:
         """Tell who waits for a command of this client (``wait_for_command``)."""

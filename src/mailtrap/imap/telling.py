@@ -103,8 +103,8 @@ def _take_recent(store: Store, mailbox: int, peek: bool) -> int:
 
 
 def _said(session: "IMAPSession", view: View, news: News, changes: Changes, recent_from: int | None) -> bytes:
-    if news.vanished and "QRESYNC" in session.enabled:
-        lines = [b"* VANISHED %b\r\n" % sequence.encode(news.vanished)]  # RFC 7162, 3.2.10.2
+    if news.vanished and ("QRESYNC" in session.enabled or session.uid_only):
+        lines = [b"* VANISHED %b\r\n" % sequence.encode(news.vanished)]  # RFC 7162, 3.2.10.2; RFC 9586, 3.2
     else:
         lines = [b"* %d EXPUNGE\r\n" % number for number in news.expunged]
     if news.exists is not None:
@@ -114,12 +114,16 @@ def _said(session: "IMAPSession", view: View, news: News, changes: Changes, rece
         if not session.rev2:
             lines.append(b"* %d RECENT\r\n" % view.recent)
     lines.append(new_keywords(view, changes.changed))
-    lines += [
-        b"* %d FETCH (UID %d FLAGS (%b)%b)\r\n"
-        % (number, copy.uid, flags_of(view, copy), b" MODSEQ (%d)" % copy.modseq if session.condstore else b"")
-        for number, copy in news.changed
-    ]
+    lines += [flags_line(session, view, number, copy) for number, copy in news.changed]
     return b"".join(lines)
+
+
+def flags_line(session: "IMAPSession", view: View, number: int, copy: CopyRow) -> bytes:
+    """FETCH with the flags of a copy; UIDFETCH where there are no numbers (RFC 9586, 3.3)."""
+    modseq = b" MODSEQ (%d)" % copy.modseq if session.condstore else b""
+    if session.uid_only:
+        return b"* %d UIDFETCH (FLAGS (%b)%b)\r\n" % (copy.uid, flags_of(view, copy), modseq)
+    return b"* %d FETCH (UID %d FLAGS (%b)%b)\r\n" % (number, copy.uid, flags_of(view, copy), modseq)
 
 
 def flags_of(view: View, copy: CopyRow) -> bytes:

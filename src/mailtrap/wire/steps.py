@@ -74,8 +74,16 @@ class StartDeflate:
 
 
 @final
+@dataclass(frozen=True, slots=True)
 class Pause:
-    """Others may run before the next step."""
+    """Others may run before the next step.
+
+    Attributes:
+        done, total: how far the session has come with what it does; 0 where that is not known.
+    """
+
+    done: int = 0
+    total: int = 0
 
 
 @final

@@ -5,10 +5,21 @@ from collections.abc import Callable
 
 import pytest
 
+from mailtrap.imap import searching
 from mailtrap.imap.capabilities import TABLE
 from mailtrap.imap.commands import COMMANDS
+from mailtrap.wire.steps import StartDeflate
 
 from .conftest import MAIL, Client, World
+
+
+def told_of_progress(client: Client) -> bool:
+    """Whether a search that is interrupted says how far it is."""
+    client.world.scopes.root.change(imap_progress=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(searching, "_LONG", -1.0)
+        return b'* OK [INPROGRESS ("T' in client.ok("SEARCH TEXT x")
+
 
 # For each capability a use of it, which fails where it is not there.
 PROOFS: dict[str, Callable[[Client], bool]] = {
@@ -62,6 +73,12 @@ PROOFS: dict[str, Callable[[Client], bool]] = {
     "LIST-MYRIGHTS": lambda c: b"* MYRIGHTS INBOX lr" in c.ok('LIST "" INBOX RETURN (MYRIGHTS)'),
     "METADATA": lambda c: bool(c.ok('SETMETADATA "" (/private/a "b")')) and b'"b"' in c.ok('GETMETADATA "" /private/a'),
     "LIST-METADATA": lambda c: b"(/shared/a NIL)" in c.ok('LIST "" INBOX RETURN (METADATA (/shared/a))'),
+    "COMPRESS=DEFLATE": lambda c: bool(c.ok("COMPRESS DEFLATE")) and isinstance(c.steps[-1], StartDeflate),
+    "REPLACE": lambda c: b"* 1 EXPUNGE" in c.literal(b"REPLACE 1 INBOX {}", MAIL),
+    "CATENATE": lambda c: b"x OK [" in c.send(b'x APPEND INBOX CATENATE (URL ";UID=1")\r\n'),
+    "INPROGRESS": lambda c: told_of_progress(c),
+    "UIDONLY": lambda c: bool(c.ok("ENABLE UIDONLY")) and b"* 1 UIDFETCH (" in c.ok("UID FETCH 1 FLAGS"),
+    "UNAUTHENTICATE": lambda c: bool(c.ok("UNAUTHENTICATE")) and bool(c.ok("LOGIN eve@example.com pw")),
     "WITHIN": lambda c: c.ok("SEARCH OLDER 1000") == b"* SEARCH\r\n",
 }  # fmt: skip
 

@@ -9,9 +9,9 @@ from ...message.address import Address
 from ...message.envelope import Envelope
 from ...wire import sasl
 from ...wire.machine import Steps
-from ...wire.steps import StartTLS
+from ...wire.steps import StartDeflate, StartTLS
 from .. import capabilities
-from ..command import BEFORE_LOGIN, Handled, command
+from ..command import AFTER_LOGIN, BEFORE_LOGIN, Handled, command
 from ..responses import Refusal, Reply
 from ..tokens import Scanner, SyntaxFault
 
@@ -90,6 +90,37 @@ def authenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled
     except sasl.SASLError as error:
         raise _refused(session, "AUTHENTICATE", error) from None
     return (yield from _welcome(session, who))
+
+
+@command("UNAUTHENTICATE", AFTER_LOGIN, arguments=False, fresh=True)
+def unauthenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 8437, 3: as before the login; nothing is expunged. The layers of the connection stay."""
+    del scanner, uid
+    session.forget_login()
+    return Reply("OK", "Logged out", b"CAPABILITY " + (yield from capabilities.offered(session)))
+
+
+@command("COMPRESS", AFTER_LOGIN)
+def compress(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
+    """RFC 4978, 3: what follows the tagged reply is compressed, both ways."""
+    del uid
+    mechanism = scanner.word("the name of a compression mechanism")
+    scanner.end()
+    if mechanism != "DEFLATE":
+        raise Refusal(f"There is no compression {mechanism} here", "CANNOT")
+    if session.compressed:
+        raise Refusal("The connection is compressed already", "COMPRESSIONACTIVE")
+    if not session.offers("COMPRESS=DEFLATE"):
+        raise Refusal("Compression is not offered", kind="BAD")
+    session.afterwards = partial(_start_deflate, session)
+    yield from ()
+    return Reply("OK", "Compression begins")
+
+
+def _start_deflate(session: "IMAPSession") -> Steps:
+    session.compressed = True
+    yield StartDeflate()
+    session.record.note(b"compression begins")
 
 
 def _welcome(session: "IMAPSession", who: Login) -> Handled:

@@ -8,6 +8,7 @@ from ...store.base import CopyRow, MailboxRow
 from ...wire.steps import Call, Step
 from .. import sequence
 from ..command import WITH_MAILBOX, Handled, command
+from ..message_limit import not_more
 from ..responses import RIGHT_OF_FLAG, Refusal, Reply
 from ..rights import require, rights_of, selected_rights
 from ..telling import tell
@@ -38,6 +39,7 @@ def _carry(session: "IMAPSession", scanner: Scanner, *, uid: bool, move: bool) -
     scanner.end()
     view = session.writable() if move else session.selected
     uids = view.find(wanted, uid=uid)
+    not_more(session, len(uids))  # all or none
     target = yield from find_target(session, name)
     if move:
         require((yield from selected_rights(session)), "te")  # RFC 6851, 4.1: as STORE and EXPUNGE

@@ -1,6 +1,6 @@
 """FETCH (RFC 3501, 6.4.5): in slices, one message at a time where its octets are asked for."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ... import clock
@@ -12,6 +12,7 @@ from ...wire.steps import Call, Step
 from .. import responses, sequence
 from ..command import WITH_MAILBOX, Handled, command
 from ..fetch_items import Item, Plan, Slice, plain, read_items
+from ..message_limit import newest
 from ..responses import Refusal, Reply
 from ..results import Range
 from ..rights import selected_rights
@@ -45,7 +46,7 @@ def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     items = read_items(scanner, session.offers)
     since, vanished, partial = _read_modifiers(session, scanner, uid=uid)
     scanner.end()
-    if uid and _UID not in items:
+    if uid and _UID not in items and not session.uid_only:
         items.insert(0, _UID)
     if since is not None and _MODSEQ not in items:
         items.append(_MODSEQ)  # RFC 7162, 3.1.4.1
@@ -56,10 +57,11 @@ def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         uids = yield from _changed(session, wanted, uids, since, vanished=vanished)
     if partial is not None:
         uids = partial.of(uids)  # RFC 9394, 3.3: of those that are left
+    uids, code = newest(session, uids)
     told = yield from _tell(session, items, uids)
     if told < len(uids) and not uid:
         raise Refusal(EXPUNGED_MEANWHILE, "EXPUNGEISSUED")  # RFC 2180, 4.1; RFC 5530, 3
-    return Reply("OK", f"{'UID ' if uid else ''}FETCH completed")
+    return Reply("OK", f"{'UID ' if uid else ''}FETCH completed", code)
 
 
 class _Modifiers(NamedTuple):
@@ -124,9 +126,9 @@ def vanished_earlier(view: View, changes: Changes, wanted: SequenceSet) -> bytes
 def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) -> Generator[Step, Any, int]:
     """Answer for these messages; how many were there."""
     view, store = session.selected, session.services.store
-    plan = Plan(items)
+    plan = Plan(items, uid_only=session.uid_only)
     sets_seen = plan.sets_seen and not view.read_only
-    with_flags = Plan(_with_flags(items, session.condstore)) if sets_seen else plan
+    with_flags = Plan(_with_flags(items, session.condstore), uid_only=session.uid_only) if sets_seen else plan
     flags = flag_column(session)
     size = _BODIES if plan.needs_bytes else _FEW if plan.kinds else _ROWS
     told = position = 0
@@ -146,7 +148,7 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
                     group.flags = flags
                     yield chosen(group)
                 told += len(group.rows)
-                paused = yield from breathe(paused)
+                paused = yield from breathe(paused, told, len(uids))
             continue
         facts_of: Sequence[Facts | None] = ()
         if plan.kinds:
@@ -160,7 +162,7 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
         now = clock.monotonic()
         if plan.kinds:
             size = min(size * 2, _MANY) if now - began < _QUICK else max(size // 2, 1)
-        paused = yield from breathe(paused)
+        paused = yield from breathe(paused, position, len(uids))
         began = clock.monotonic()
     return told
 
@@ -211,7 +213,7 @@ def _groups(rows: Sequence[CopyRow]) -> Iterator[Sequence[CopyRow]]:
 def _loaded(session: "IMAPSession", rows: Sequence[CopyRow], kinds: frozenset[str]) -> Generator[Step, Any, Slice]:
     """These copies with their octets and facts, without those that were taken away."""
     found: Sequence[tuple[bytes, Facts] | None]
-    found = yield Call(_octets, session.services.store, rows, kinds)
+    found = yield Call(octets_of, session.services.store, rows, kinds)
     there = [row for row, octets in zip(rows, found, strict=True) if octets is not None]
     pairs = [octets for octets in found if octets is not None]
     return Slice(
@@ -220,7 +222,7 @@ def _loaded(session: "IMAPSession", rows: Sequence[CopyRow], kinds: frozenset[st
     )  # fmt: skip
 
 
-def _octets(store: Store, rows: Sequence[CopyRow], kinds: frozenset[str]) -> Sequence[tuple[bytes, Facts] | None]:
+def octets_of(store: Store, rows: Sequence[CopyRow], kinds: Collection[str]) -> Sequence[tuple[bytes, Facts] | None]:
     """Each message as it is served, and its facts; None where it was taken away."""
     known: Sequence[Facts | None] = (Facts(),) * len(rows)
     if kinds:
@@ -255,7 +257,7 @@ def _facts(store: Store, rows: Sequence[CopyRow], kinds: frozenset[str]) -> Sequ
     found = store.facts([row.message.seq for row in rows], kinds)
     if not any(row.prefix for row in rows):
         return found
-    own = iter(_octets(store, [row for row in rows if row.prefix], kinds))
+    own = iter(octets_of(store, [row for row in rows if row.prefix], kinds))
     answer: list[Facts | None] = []
     for row, facts in zip(rows, found, strict=True):
         pair = next(own) if row.prefix else None
@@ -284,12 +286,12 @@ def flag_plan(
     session: "IMAPSession", *, uid: bool, silent: bool = False
 ) -> Callable[[Sequence[int], Sequence[CopyRow]], bytes]:
     """What STORE answers with for a slice of copies. Once CONDSTORE is enabled: with MODSEQ (RFC 7162, 3.1.3)."""
-    items = [_UID] if uid or "QRESYNC" in session.enabled else []
+    items = [_UID] if (uid or "QRESYNC" in session.enabled) and not session.uid_only else []
     if not silent:
         items.append(_FLAGS)
     if session.condstore:
         items.append(_MODSEQ)
-    plan = Plan(items)
+    plan = Plan(items, uid_only=session.uid_only)
     flags = flag_column(session)
     return lambda numbers, rows: plan(Slice(numbers, rows, (), (), flags))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _ID_FIELDS: Final = 30  # RFC 2971, 3.3: pairs of field and value in one command
 # capabilities that have to be enabled (RFC 5161, 3.1)
-_ENABLABLE: Final = frozenset({"CONDSTORE", "QRESYNC", "IMAP4REV2", "UTF8=ACCEPT"})
+_ENABLABLE: Final = frozenset({"CONDSTORE", "QRESYNC", "IMAP4REV2", "UTF8=ACCEPT", "UIDONLY"})
 
 
 @command("CAPABILITY", ANY, arguments=False)

@@ -45,7 +45,7 @@ def extended_search(session: "IMAPSession", scanner: Scanner, uid: bool) -> Hand
         return reader, tree
 
     reader, _ = read(session.view or View(_NOWHERE, read_only=True))  # a fault is told before anything is done
-    session.uses_numbers |= reader.numbered
+    session.note_numbers(reader.numbered)
     if reader.modseq and (enabled := session.enable_condstore()):
         yield enabled
     store = session.services.store

@@ -8,6 +8,7 @@ from ...wire.steps import Step
 from .. import results, searching
 from ..command import WITH_MAILBOX, Handled, command
 from ..contexts import Context
+from ..message_limit import newest
 from ..ordered import Criterion, arranged
 from ..responses import Refusal, Reply
 from ..results import Wanted, correlator, esearch, read_return
@@ -77,7 +78,7 @@ def answer(
         raise SyntaxFault("RELEVANCY needs a FUZZY key")  # RFC 6203, 4 and 6
     if "UPDATE" in wanted and tag in view.contexts:
         raise SyntaxFault("The tag is that of an updated search")  # RFC 5267, 4.3
-    session.uses_numbers |= reader.numbered  # RFC 9051, 7.5.1: then UID SEARCH must not tell of EXPUNGE either
+    session.note_numbers(reader.numbered)  # RFC 9051, 7.5.1: then UID SEARCH must not tell of EXPUNGE either
     if reader.modseq and (enabled := session.enable_condstore()):
         yield enabled
     try:
@@ -88,6 +89,7 @@ def answer(
     except Exception:
         forget_saved(session, wanted)
         raise
+    found, code = newest(session, found) if criteria is None else (found, "")
     numbers = found if uid else [view.number(message) for message in found] if criteria else view.numbers(found)
     modseq = b""
     if reader.modseq and found:  # RFC 7162, 3.1.5: of what is returned
@@ -103,7 +105,7 @@ def answer(
         if wanted.answered:
             scores_of = [scores.get(message, 1) for message in found] if "RELEVANCY" in wanted else ()
             yield esearch(correlator(tag, uid=uid), wanted, numbers, modseq=modseq, scores=scores_of)
-    return Reply("OK", f"{'UID ' if uid else ''}{verb} completed")
+    return Reply("OK", f"{'UID ' if uid else ''}{verb} completed", code)
 
 
 def _keep(session: "IMAPSession", context: Context, reader: Reader) -> Generator[Step, Any, None]:

@@ -9,6 +9,7 @@ from ...wire.machine import Steps
 from ...wire.steps import Call
 from .. import responses, sequence
 from ..command import AFTER_LOGIN, WITH_MAILBOX, Handled, command
+from ..message_limit import told_limit
 from ..responses import Refusal, Reply
 from ..rights import require, rights_of, selected_rights
 from ..sequence import STAR, SequenceSet
@@ -87,7 +88,7 @@ def _open(session: "IMAPSession", scanner: Scanner, *, read_only: bool) -> Handl
         lines.append(responses.listed(b"LIST", (), session.told(row), utf8=True, separator=session.names.separator))
     else:
         lines.append(b"* %d RECENT\r\n" % view.recent)
-        if seen.first_unseen:
+        if seen.first_unseen and not session.uid_only:  # RFC 9586, 3.5
             lines.append(b"* OK [UNSEEN %d] The first unseen message\r\n" % seen.first_unseen)
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % mailbox.uidvalidity)
     lines.append(b"* OK [UIDNEXT %d] The next UID\r\n" % mailbox.uidnext)
@@ -124,7 +125,8 @@ def _read_parameters(session: "IMAPSession", scanner: Scanner) -> tuple[bool, Re
             condstore = True
         elif word == "QRESYNC" and "QRESYNC" in session.enabled:
             scanner.space()
-            resync = _read_resync(scanner)
+            resync, matched = _read_resync(scanner)
+            session.note_numbers(matched)
         elif word == "QRESYNC":
             raise Refusal("QRESYNC has to be enabled first", "CLIENTBUG", "BAD")  # RFC 7162, 3.2.5
         else:
@@ -136,13 +138,14 @@ def _read_parameters(session: "IMAPSession", scanner: Scanner) -> tuple[bool, Re
     return condstore, resync
 
 
-def _read_resync(scanner: Scanner) -> Resync:
-    """UIDVALIDITY, MODSEQ, and perhaps the UIDs that are known, and pairs of numbers and UIDs."""
+def _read_resync(scanner: Scanner) -> tuple[Resync, bool]:
+    """UIDVALIDITY, MODSEQ, perhaps the UIDs that are known; whether there are pairs of numbers and UIDs behind them."""
     scanner.open()
     uidvalidity = scanner.number()
     scanner.space()
     modseq = scanner.number(63)
     uids: SequenceSet = ((1, STAR),)
+    matched = False
     if scanner.take(b" "):
         matched = scanner.at(b"(")
         if not matched:
@@ -155,7 +158,7 @@ def _read_resync(scanner: Scanner) -> Resync:
             scanner.sequence_set()
             scanner.close()
     scanner.close()
-    return Resync(uidvalidity, modseq, uids)
+    return Resync(uidvalidity, modseq, uids), matched
 
 
 def _resync(session: "IMAPSession", view: View, known: Resync) -> Steps:
@@ -209,14 +212,20 @@ def expunge(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     view = session.writable()
     require((yield from selected_rights(session)), "e")
     uids = None if wanted is None else view.find(wanted, uid=True)
-    yield Call(expunge_deleted, session.services.store, view.mailbox.id, uids)
-    if not session.condstore:
-        return None
+    limit = session.scope.live.imap_message_limit
+    gone: Sequence[int] = yield Call(expunge_deleted, session.services.store, view.mailbox.id, uids, limit)
+    code = told_limit(session, gone)
+    if code or not session.condstore:
+        return Reply("OK", "EXPUNGE completed", code)
     yield from tell(session, expunges=True, explicit=True)
     return Reply("OK", "EXPUNGE completed", f"HIGHESTMODSEQ {view.told}")  # RFC 7162, 3.2.7
 
 
-def expunge_deleted(store: Store, mailbox: int, uids: Sequence[int] | None) -> Sequence[int]:
-    """Take away the copies with ``\\Deleted``, of these UIDs or of all; those that were."""
+def expunge_deleted(store: Store, mailbox: int, uids: Sequence[int] | None, limit: int = 0) -> Sequence[int]:
+    """Take away the copies with ``\\Deleted``, of these UIDs or of all; those that were.
+
+    Args:
+        limit: how many at most, the newest; 0: all.
+    """
     deleted = [copy.uid for copy in store.copies(mailbox, uids) if "\\Deleted" in copy.flags]
-    return store.expunge(mailbox, deleted) if deleted else ()
+    return store.expunge(mailbox, deleted[-limit:]) if deleted else ()

@@ -50,7 +50,7 @@ def thread(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     tree = reader.keys()
     scanner.end()
     view, store = session.selected, session.services.store
-    session.uses_numbers |= reader.numbered
+    session.note_numbers(reader.numbered)
     if reader.modseq and (enabled := session.enable_condstore()):
         yield enabled
     found: Sequence[int] = view.known((yield from searching.find(store, view.mailbox.id, view.uids, tree)))

@@ -8,6 +8,7 @@ from ...store.base import CopyRow, FlagMode
 from ...wire.steps import Call
 from .. import sequence
 from ..command import WITH_MAILBOX, Handled, command
+from ..message_limit import newest
 from ..responses import Refusal, Reply
 from ..rights import permitted, selected_rights
 from ..telling import new_keywords, tell
@@ -43,7 +44,7 @@ def store(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         raise Refusal("The right to change these flags is missing", "NOPERM")
     if mode == "replace" and not rights >= {"s", "t", "w"}:
         raise Refusal("Flags can be added and removed here, and not replaced", "NOPERM")
-    uids = view.find(wanted, uid=uid)
+    uids, code = newest(session, view.find(wanted, uid=uid))
     if since is not None and (enabled := session.enable_condstore()):
         yield enabled
     if silent:  # what others did is told before, so that it is not taken for what this command does
@@ -65,7 +66,7 @@ def store(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         # RFC 7162, 3.1.3: some had changed since, and were left alone
         modified = sequence.encode(left if uid else view.numbers(left))
         return Reply("OK", "Conditional STORE failed for some", b"MODIFIED " + modified)
-    return Reply("OK", f"{'UID ' if uid else ''}STORE completed")
+    return Reply("OK", f"{'UID ' if uid else ''}STORE completed", code)
 
 
 def _read_unchanged_since(scanner: Scanner) -> int:
