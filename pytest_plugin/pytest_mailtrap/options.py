@@ -63,6 +63,12 @@ INI: Final[dict[str, tuple[str, str]]] = {
     "imap_capabilities": ("words", "changes to what IMAP offers: -NAME takes one away, +NAME adds one"),
     "pop3_capabilities": ("words", "changes to what POP3 offers: -NAME takes one away, +NAME adds one"),
     "over_quota": ("text", "mail for an account without room: refused for good (552 5.2.2) or for now (452 4.2.2)"),
+    "imap_progress": (
+        "seconds", "seconds of work after which an IMAP client is told that its command goes on; 0: at each chance",
+    ),
+    "imap_message_limit": (
+        "number", "messages that one IMAP command may be about (MESSAGELIMIT, RFC 9738); 0: no limit",
+    ),
     "imap_separator": ("text", "what separates the levels of a mailbox's name in IMAP"),
     "imap_namespace": (
         "text", "IMAP: the name below which all mailboxes but INBOX lie, without separator: INBOX; empty: none",
