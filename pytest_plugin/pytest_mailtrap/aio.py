@@ -126,7 +126,7 @@ class AsyncMailServer:
 
     async def list(self, **criteria: Any) -> Sequence[Message]:
         """The messages that match now, oldest first; without criteria all that were submitted."""
-        return await _run(lambda: [message for message in self.server.messages if message.matches(**criteria)])
+        return await _run(lambda: self.server.select(**criteria))
 
     async def mark(self) -> Mark:
         """This moment in the order of commits, for ``since=``."""

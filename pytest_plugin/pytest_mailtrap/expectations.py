@@ -204,7 +204,7 @@ def _mailbox_count(mailbox: Mailbox, count: int, timeout: float | None, criteria
     found: list[Copy] = []
 
     def enough() -> bool | None:
-        found[:] = [copy for copy in mailbox.messages if copy.matches(**criteria)]
+        found[:] = mailbox.select(**criteria)
         return True if len(found) >= count else None
 
     def failure(seconds: float) -> AssertionError:

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import options
+from . import options, servers
 from .watch import WATCH, Watch
 
 if TYPE_CHECKING:
     from mailtrap import MailServer
 
     from .aio import AsyncMailServer
+    from .dns import Zone
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +24,13 @@ def mailtrap_config() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def mailtrap_server(pytestconfig: pytest.Config, mailtrap_config: dict[str, Any]) -> "Iterator[MailServer]":
     """The running mail server of the whole run; what is made on it is there in every test. One per xdist worker."""
-    with options.session_server(pytestconfig, mailtrap_config) as server:
+    with servers.session_server(pytestconfig, mailtrap_config) as server:
         watch = pytestconfig.stash[WATCH] = Watch(server, pytestconfig)
         watch.begin()
+        if options.flag(pytestconfig, "viewer"):
+            from . import interact
+
+            interact.announce(pytestconfig, server)
         yield server
         watch.close()  # after everything that was made later is torn down: programs that still send, for instance
 
@@ -37,7 +42,7 @@ def _mailtrap_watch(pytestconfig: pytest.Config, mailtrap_server: "MailServer") 
     if watch is not None and watch.server is mailtrap_server:
         yield watch
         return
-    watch = Watch(mailtrap_server, pytestconfig)
+    watch = pytestconfig.stash[WATCH] = Watch(mailtrap_server, pytestconfig)
     watch.begin()
     yield watch
     watch.close()
@@ -57,7 +62,7 @@ def mailserver(request: pytest.FixtureRequest) -> "Iterator[MailServer]":
             yield scope
         return
     configured = request.getfixturevalue("mailtrap_config")
-    with options.own_server(request.config, configured, settings.boot) as server:
+    with servers.own_server(request.config, configured, settings.boot) as server:
         watch = Watch(server, request.config, own=True)
         watch.begin()
         with watch.scope(request.node, settings.live) as scope:
@@ -79,6 +84,15 @@ def mailtrap_env(mailserver: "MailServer", monkeypatch: pytest.MonkeyPatch) -> d
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables
+
+
+@pytest.fixture
+def mailtrap_dns() -> "Iterator[Zone]":
+    """A DNS zone that is only a fake: what checks of DKIM, SPF and DMARC look up in this test. It begins empty."""
+    from .dns import Zone
+
+    with Zone() as zone:
+        yield zone
 
 
 @pytest.fixture

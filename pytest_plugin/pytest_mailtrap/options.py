@@ -4,15 +4,11 @@ Marker, then command line, then environment, then the fixture ``mailtrap_config`
 """
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
 from .distribution import require
-
-if TYPE_CHECKING:
-    from mailtrap import MailServer
 
 # The server's settings that an ini file can say, as ``mailtrap_<name>``: kind and meaning. ``mailtrap.config`` is the
 # truth; it is not asked, because a plugin that is loaded at each start of pytest imports nothing. A test compares.
@@ -97,18 +93,33 @@ INI: Final[dict[str, tuple[str, str]]] = {
 
 # What the plugin does with the mail of tests, as ``--mailtrap-<name>`` and ``mailtrap_<name>``.
 CHOICES: Final[dict[str, tuple[tuple[str, ...], str, str]]] = {
+    "report": (
+        ("failed", "always", "never"), "failed",
+        "whose report has a section on its mail: of tests that fail, of all (-rA shows it), of none",
+    ),
     "artifacts": (
         ("off", "on", "retain-on-failure"), "retain-on-failure",
         "whose mail is kept as files, with the conversations and a page: of no test, of all, of those that fail",
     ),
 }  # fmt: skip
 
-_PORTS: Final = tuple(name for name, (kind, _) in INI.items() if kind == "port")
+# What is on or off, as ``--mailtrap-<name>`` and ``mailtrap_<name>``.
+FLAGS: Final[dict[str, str]] = {
+    "exclusive": "nobody else uses the server of --mailtrap-url: mail for whatever domain belongs to the running test",
+    "viewer": "say where the viewer is when the mail server starts",
+    "pause-on-failure": "when a test fails, keep the viewer open until Enter is pressed",
+    "block-smtp": "a connection to port 25, 465, 587 or 2525 of another host is an error that names the test",
+}
 
 
 def add(parser: pytest.Parser) -> None:
     """Register command line options and ini names."""
     group = parser.getgroup("mailtrap", "mailtrap, a mail server for tests")
+    group.addoption(
+        "--mailtrap-url", metavar="URL", default=None,
+        help="use the mail server whose HTTP listener is there, as http://mailtrap:8025, instead of one in the process",
+    )  # fmt: skip
+    parser.addini("mailtrap_url", "mailtrap: the same as --mailtrap-url", default=None)
     group.addoption(
         "--mailtrap-timeout", type=float, default=None, metavar="SECONDS",
         help="how long a wait for mail lasts when the test gives no timeout (default: 5)",
@@ -122,6 +133,10 @@ def add(parser: pytest.Parser) -> None:
         help="the folder for the tests' artifacts (default: test-results in the root directory)",
     )  # fmt: skip
     parser.addini("mailtrap_output", "mailtrap: the folder for the tests' artifacts", default=None)
+    for name, meaning in FLAGS.items():
+        group.addoption(f"--mailtrap-{name}", action="store_true", default=None, help=meaning)
+        parser.addini(f"mailtrap_{name.replace('-', '_')}", f"mailtrap: {meaning}", type="bool", default=False)
+    parser.addini("mailtrap_strict", "mailtrap: mail that a test did not look at fails it", type="bool", default=False)
     for name, (kind, meaning) in INI.items():
         parser.addini(f"mailtrap_{name}", f"mailtrap: {meaning}", type=_ini_type(kind), default=None)
 
@@ -149,6 +164,50 @@ def chosen(config: pytest.Config, name: str) -> str:
     return str(value)
 
 
+def flag(config: pytest.Config, name: str) -> bool:
+    """Whether one of ``FLAGS`` is on, or ``strict``."""
+    name = f"mailtrap_{name.replace('-', '_')}"
+    return bool(config.getoption(name, None) or config.getini(name))
+
+
+class URL(NamedTuple):
+    """Where a server runs that is to be used, and who said so."""
+
+    url: str
+    source: str
+
+
+def url(config: pytest.Config) -> URL | None:
+    """The server to be used instead of one in the process; None where there is none. An empty one is none."""
+    if (value := config.getoption("mailtrap_url")) is not None:
+        found = URL(value, "--mailtrap-url")
+    elif (value := os.environ.get("MAILTRAP_URL")) is not None:
+        found = URL(value, "environment variable MAILTRAP_URL")
+    else:
+        found = URL(config.getini("mailtrap_url") or "", "ini option mailtrap_url")
+    return found if found.url else None
+
+
+def check(config: pytest.Config) -> None:
+    """See whether what was chosen goes together.
+
+    Raises:
+        pytest.UsageError: it does not.
+    """
+    for name in CHOICES:
+        chosen(config, name)
+    workers = len(getattr(config.option, "tx", None) or ())  # of pytest-xdist
+    if workers and flag(config, "pause-on-failure"):
+        raise pytest.UsageError("--mailtrap-pause-on-failure waits for a key, and workers have none: use -n0")
+    if workers and flag(config, "viewer") and url(config) is None:
+        raise pytest.UsageError("--mailtrap-viewer shows one server, and each worker has its own: use -n0")
+    if workers > 1 and flag(config, "exclusive") and url(config) is not None:
+        raise pytest.UsageError(
+            f"--mailtrap-exclusive means that nobody else uses the server, and {workers} workers would: use -n0, or "
+            "leave it away and send to mailserver.address()"
+        )
+
+
 class Marked(NamedTuple):
     """What the markers of a test say."""
 
@@ -160,7 +219,8 @@ def marked(node: pytest.Item) -> Marked:
     """The settings of ``@pytest.mark.mailtrap(**settings)``: those of the test win over its class's and module's.
 
     Raises:
-        pytest.UsageError: an unknown setting (with the nearest valid one) or a value that does not fit.
+        pytest.UsageError: an unknown setting (with the nearest valid one), a value that does not fit, or a boot setting
+            where the server runs elsewhere.
     """
     __tracebackhide__ = True
     marks = list(node.iter_markers("mailtrap"))
@@ -176,66 +236,12 @@ def marked(node: pytest.Item) -> Marked:
             raise pytest.UsageError(f"pytest.mark.mailtrap takes settings by name only, not {mark.args[0]!r}")
         merged.update(mark.kwargs)
     try:
-        return Marked(*split(merged))
+        found = Marked(*split(merged))
     except ConfigError as error:
         raise pytest.UsageError(f"pytest.mark.mailtrap: {error}") from None
-
-
-def session_settings(config: pytest.Config, configured: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the session's server.
-
-    Args:
-        configured: what the fixture ``mailtrap_config`` gives.
-
-    Raises:
-        pytest.UsageError: as ``marked``; the text names the source.
-    """
-    __tracebackhide__ = True
-    from mailtrap.config import check, parse
-    from mailtrap.errors import ConfigError
-
-    def checked(source: str, name: str, value: Any, *, text: bool) -> Any:
-        __tracebackhide__ = True
-        try:
-            return parse(name, value) if text and isinstance(value, str) else check(name, value)
-        except ConfigError as error:
-            raise pytest.UsageError(f"{source}: {error}") from None
-
-    settings: dict[str, Any] = {}
-    for name in INI:
-        if (value := config.getini(f"mailtrap_{name}")) is not None:
-            settings[name] = checked(f"ini option mailtrap_{name}", name, value, text=True)
-    for name, value in configured.items():
-        settings[name] = checked("fixture mailtrap_config", name, value, text=False)
-    if (value := os.environ.get("MAILTRAP_TIMEOUT")) is not None:
-        settings["timeout"] = checked("environment variable MAILTRAP_TIMEOUT", "timeout", value, text=True)
-    if (value := config.getoption("mailtrap_timeout")) is not None:
-        settings["timeout"] = checked("--mailtrap-timeout", "timeout", value, text=False)
-    return settings
-
-
-def session_server(config: pytest.Config, configured: Mapping[str, Any]) -> "MailServer":
-    """The server of the session, not started.
-
-    Raises:
-        pytest.UsageError: a setting that does not exist or does not fit.
-    """
-    __tracebackhide__ = True
-    require()
-    from mailtrap import MailServer
-
-    return MailServer(**session_settings(config, configured))
-
-
-def own_server(config: pytest.Config, configured: Mapping[str, Any], boot: Mapping[str, Any]) -> "MailServer":
-    """A server for one test alone, not started: the session's settings, and over them those of its marker.
-
-    Ports that are fixed for the session's server are free ones here: that server may be running.
-    """
-    __tracebackhide__ = True
-    require()
-    from mailtrap import MailServer
-
-    settings = session_settings(config, configured)
-    settings.update({name: 0 for name in _PORTS if settings.get(name)})
-    return MailServer(**{**settings, **boot})
+    if found.boot and (there := url(node.config)) is not None:
+        raise pytest.UsageError(
+            f"pytest.mark.mailtrap: {min(found.boot)} cannot change for one test: it is fixed when a server starts, "
+            f"and the one at {there.url} ({there.source}) runs already"
+        )
+    return found

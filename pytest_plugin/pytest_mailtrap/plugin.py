@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from . import hooks, options
+from . import distribution, hooks, options
 from .fixtures import (
     _mailtrap_watch as _mailtrap_watch,
 )
@@ -21,6 +21,9 @@ from .fixtures import (
 )
 from .fixtures import (
     mailtrap_django as mailtrap_django,
+)
+from .fixtures import (
+    mailtrap_dns as mailtrap_dns,
 )
 from .fixtures import (
     mailtrap_env as mailtrap_env,
@@ -49,7 +52,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "mailtrap(**settings): settings of the mail server for this test; one that is fixed when a server starts "
         "(store, ports, TLS files, plugins) gives the test a server of its own",
     )
+    options.check(config)
     config.stash[RUN] = Run(config)
+    if options.flag(config, "block-smtp"):
+        distribution.require()
+        from .guarding import NAME, Guarding
+
+        config.pluginmanager.register(Guarding(config), NAME)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -94,15 +103,28 @@ def pytest_runtest_makereport(
     """Show and keep the mail of a test."""
     report = yield
     if (watched := item.stash.get(WATCHED, None)) is not None:
+        if call.excinfo is not None:
+            watched.see(call.excinfo.value)
         run = item.config.stash[RUN]
         show, folder = run.shows(report), run.folder(report)
         if show or folder is not None or run.counts(report):
             from .reporting import attach
 
-            attach(item.config, report, call, watched, show=show, folder=folder)
+            attach(item.config, report, call, watched, show=show, silent=run.silent, folder=folder)
         if report.when == "teardown":
             del item.stash[WATCHED]
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """A test failed, and somebody may want to look at its mail before it goes on."""
+    if not options.flag(node.config, "pause-on-failure") or not isinstance(node, pytest.Item):
+        return
+    if (watched := node.stash.get(WATCHED, None)) is not None:
+        from . import interact
+
+        interact.pause(node.config, node.nodeid, watched)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

@@ -29,12 +29,13 @@ REASON: Final = 10_000  # characters of why a test failed, on the page of its ma
 
 def attach(
     config: pytest.Config, report: pytest.TestReport, call: pytest.CallInfo[None], watched: "Watched", *,
-    show: bool, folder: Path | None,
+    show: bool, silent: bool, folder: Path | None,
 ) -> None:  # fmt: skip
     """Add to a test's report what is known of its mail.
 
     Args:
         show: a section with the newest messages, unless an earlier report of the test has it.
+        silent: no section, not even of where the mail was written.
         folder: where to write the mail; None to write nothing.
     """
     show = show and not watched.shown
@@ -62,7 +63,7 @@ def attach(
             lines.append(f"its mail could not be kept: {error}")
         else:
             lines.append(f"kept in {_shown(config, written)}")
-    if lines:
+    if lines and not silent:
         report.sections.append((TITLE, "\n".join(lines)))
     if written is not None:
         _add_extra(config, report, written)

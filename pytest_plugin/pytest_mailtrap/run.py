@@ -18,6 +18,7 @@ class Run:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._artifacts = chosen(config, "artifacts")
+        self._report = chosen(config, "report")
         output: str | None = config.getoption("mailtrap_output")
         self.output: Path
         if output is not None:  # as other paths of the command line
@@ -31,9 +32,16 @@ class Run:
         found: dict[str, Any] | None = getattr(self._config, "workerinput", None)
         return found
 
+    @property
+    def silent(self) -> bool:
+        """Whether reports get no section at all."""
+        return self._report == "never"
+
     def shows(self, report: pytest.TestReport) -> bool:
         """Whether a report gets a section on the test's mail."""
-        return report.failed
+        if self._report == "always":
+            return report.failed or report.when == "call"
+        return report.failed and self._report == "failed"
 
     def folder(self, report: pytest.TestReport) -> Path | None:
         """Where the test's mail is to be written now; None when it is not."""

@@ -1,4 +1,4 @@
-"""The scopes of tests on one server, and what happened in them that no test asked about: errors and late mail."""
+"""The scopes of tests on one server, and what happened in them that no test asked about: errors, strays, late mail."""
 
 import re
 import warnings
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from . import options
+
 if TYPE_CHECKING:
-    from mailtrap import MailServer
+    from mailtrap import MailServer, Message
 
     from .found import Found
 
@@ -33,28 +35,53 @@ class Watched:
         outcome: of the test so far, as a page of its mail says it.
         reason: why it failed.
         failed: whether it did, in whatever phase.
+        gone: the server was started anew meanwhile, and that was told.
     """
 
-    def __init__(self, scope: "MailServer", item: pytest.Item | None = None) -> None:
+    def __init__(self, scope: "MailServer", item: pytest.Item | None = None, *, strict: bool = False) -> None:
+        """strict: mail that the test does not look at fails it."""
         self.scope = scope
         self.item = item
         self.ending = False
         self.found: Found | None = None
-        self.shown = self.failed = False
+        self.shown = self.failed = self.gone = False
         self.outcome, self.reason = "passed", ""
         self._raised: list[BaseException] = []
         self._told = 0  # the seq of the message that the hook was called for last
+        self._strict = strict
+        if strict:
+            scope.looks = set()
 
     def settle(self) -> None:
         """Say what is to be said of what came since the last time.
 
         Raises:
             ServerError: something went wrong inside the server.
+            ServerRestarted: it runs elsewhere, and was started anew. The run ends after the test.
+            UnexpectedMessage: mail came that the test did not look at, and ``mailtrap_strict`` is on.
             BaseException: from an implementation of ``pytest_mailtrap_message``.
         """
         __tracebackhide__ = True
-        self.raise_errors()
-        self._tell()
+        if self.gone:
+            return
+        try:
+            self.raise_errors()
+            self._tell()
+            self._raise_strays()
+        except Exception as error:
+            self.see(error)
+            raise
+
+    def see(self, error: BaseException) -> None:
+        """Note that a test met this error: no further test has a server when it was started anew."""
+        from mailtrap import ServerRestarted
+
+        if isinstance(error, ServerRestarted) and not self.gone:
+            self.gone = True
+            if self.item is not None:
+                self.item.session.shouldstop = str(error)
+                if (watch := self.item.config.stash.get(WATCH, None)) is not None:
+                    watch.gone = True
 
     def keep(self) -> None:
         """Gather what there is now, because the server is about to be stopped."""
@@ -85,6 +112,24 @@ class Watched:
         if failures:
             raise BaseExceptionGroup(f"pytest_mailtrap_message failed for {len(failures)} messages", failures)
 
+    def _raise_strays(self) -> None:
+        """Raise for mail that came and was not looked at, once for each."""
+        __tracebackhide__ = True
+        if not self._strict or self.scope.looks is None:
+            return
+        looks = self.scope.looks
+        messages = self.scope.page(newest_first=False)
+        strays = [m for m in messages if m.origin in SUBMITTED and m.seq not in looks and not _was_read(m)]
+        if strays:
+            looks.update(message.seq for message in strays)
+            from mailtrap import UnexpectedMessage
+
+            lines = [f"  {message!r}" for message in strays]
+            what = "a message" if len(strays) == 1 else f"{len(strays)} messages"
+            raise UnexpectedMessage(
+                "\n".join([f"{what} came that the test did not look at (mailtrap_strict):", *lines])
+            )
+
     def raise_errors(self) -> None:
         """Raise what went wrong inside the server for this scope, once.
 
@@ -114,14 +159,17 @@ class Watch:
         self.server = server
         self._own = own
         self._config = config
+        self._strict = options.flag(config, "strict")
         self._seen = server.mark().seq
         self._closed: dict[str, str] = {}  # the scope's name to the test's node id
+        self._late: list[str] = []
+        self.gone = False
 
     @contextmanager
     def scope(self, item: pytest.Item, live: Mapping[str, Any]) -> "Iterator[MailServer]":
         """A scope for a test, for as long as the test runs."""
         with self.server.scope(scope_name(item.name), **live) as scope:
-            watched = item.stash[WATCHED] = Watched(scope, item)
+            watched = item.stash[WATCHED] = Watched(scope, item, strict=self._strict)
             yield scope
             self._look()
             self._closed[scope.name] = item.nodeid
@@ -139,10 +187,26 @@ class Watch:
 
         Raises:
             ServerError: what went wrong outside all tests' scopes.
+            UnexpectedMessage: mail came for tests that were over, and ``mailtrap_strict`` is on.
         """
         __tracebackhide__ = True
+        if self.gone:
+            return
         self._look()
         Watched(self.server).raise_errors()
+        if self._strict and self._late:
+            from mailtrap import UnexpectedMessage
+
+            raise UnexpectedMessage("\n".join(["mail came too late (mailtrap_strict):", *self._late]))
+
+    def where(self) -> str:
+        """Where mail should go, for people; "" where the server has no SMTP or runs no longer."""
+        from mailtrap import MailtrapError
+
+        try:
+            return f"mailserver.smtp, {self.server.smtp.host}:{self.server.smtp.port}"
+        except MailtrapError:
+            return ""
 
     def _look(self) -> None:
         """Find mail that came for tests that are over, and say so: against those tests, not the one that runs now."""
@@ -155,18 +219,29 @@ class Watch:
         if head == self._seen:
             return
         for message in self.server.page(after=self._seen, before=head + 1, all_scopes=True):
-            if (nodeid := self._closed.get(message.scope)) is not None:
-                warning = LateMailWarning(f"{message!r} came when its test {nodeid} was over: let the test wait for it")
-                self._config.hook.pytest_warning_recorded.call_historic(
-                    kwargs={
-                        "warning_message": warnings.WarningMessage(warning, LateMailWarning, nodeid, 0),
-                        "when": "runtest", "nodeid": nodeid, "location": None,
-                    }
-                )  # fmt: skip
+            if (nodeid := self._closed.get(message.scope)) is not None and message.origin in SUBMITTED:
+                self._tell_late(message, nodeid)
         self._seen = head
+
+    def _tell_late(self, message: "Message", nodeid: str) -> None:
+        text = f"{message!r} came when its test {nodeid} was over: let the test wait for it"
+        self._late.append(text)
+        warning = LateMailWarning(text)
+        self._config.hook.pytest_warning_recorded.call_historic(
+            kwargs={
+                "warning_message": warnings.WarningMessage(warning, LateMailWarning, nodeid, 0),
+                "when": "runtest", "nodeid": nodeid, "location": None,
+            }
+        )  # fmt: skip
 
 
 WATCH: Final = pytest.StashKey[Watch]()
+
+
+def _was_read(message: "Message") -> bool:
+    """Whether a reader took it: over IMAP or POP3 it has seen a copy, or removed all."""
+    copies = message.copies
+    return not copies or any("\\Seen" in copy.flags for copy in copies)
 
 
 def scope_name(test: str) -> str:

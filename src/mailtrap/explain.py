@@ -48,6 +48,7 @@ class Situation:
         last: the session that was heard last.
         evicted: what made room for other messages.
         where: what was looked into, for the first line; "" is the server's messages.
+        hint: what to do when mail that would match is outside this scope.
     """
 
     messages: "Sequence[Message]" = ()
@@ -57,6 +58,7 @@ class Situation:
     last: "Session | None" = None
     where: str = ""
     evicted: Evictions = Evictions()
+    hint: str = ""
 
 
 def not_found(
@@ -79,6 +81,7 @@ def not_found(
     if outside := [message for message in situation.outside if _matches(message, asked)]:
         lines.append(f"{_count(len(outside), 'message')} outside this scope would match:")
         lines += [f"  {headline(message)}" for message in outside[-NEAREST:]]
+        lines += [f"  {situation.hint}"] if situation.hint else []
     if situation.sessions:
         lines.append(f"{_count(len(situation.sessions), 'connection')} still open:")
         for session in situation.sessions:

@@ -66,7 +66,14 @@ class Mailbox:
     @property
     def messages(self) -> Sequence[Copy]:
         """All copies in it, whatever their origin, ascending by UID."""
+        return self._server._given(self._all())
+
+    def _all(self) -> list[Copy]:
         return [self._copy(row) for row in self._store.copies(self._id)]
+
+    def select(self, **criteria: Any) -> Sequence[Copy]:
+        """Those of ``messages`` that match now, ascending by UID."""
+        return self._server._given([copy for copy in self._all() if copy.matches(**criteria)])
 
     def copies(self, uids: Iterable[int]) -> Sequence[Copy]:
         """The copies of these UIDs, ascending; those that are not there are passed over."""

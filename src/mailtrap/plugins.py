@@ -39,15 +39,20 @@ class Plugins:
         return self._hook(hook)(**arguments)
 
     def before(
-        self, hook: str, timeout: float, done: Callable[[Any, BaseException | None], None], **arguments: Any
-    ) -> None:
+        self, hook: str, timeout: float, done: Callable[[Any, BaseException | None], None], *,
+        report: Report | None = None, **arguments: Any,
+    ) -> None:  # fmt: skip
         """Ask a ``before_*`` hook; ``done(answer, error)`` is called once, from whatever thread.
 
         An error is also reported. After ``timeout`` seconds it is ``HookTimeout``; the hook may run on, unheard.
+
+        Args:
+            report: takes errors, where it is known what they belong to.
         """
         caller = self._hook(hook)
+        report = report or self._report
         if all(getattr(impl.function, "mailtrap_fast", False) for impl in caller.get_hookimpls()):
-            done(*self._outcome(caller, arguments))
+            done(*self._outcome(caller, arguments, report))
             return
         once = threading.Lock()
 
@@ -58,30 +63,33 @@ class Plugins:
 
         def expire() -> None:
             error = HookTimeout(f"{hook} took longer than {timeout:g} seconds")
-            self._report(error)
+            report(error)
             finish(None, error)
 
         timer = threading.Timer(timeout, expire)
         timer.daemon = True
         timer.start()
-        self._workers().submit(lambda: finish(*self._outcome(caller, arguments)))
+        self._workers().submit(lambda: finish(*self._outcome(caller, arguments, report)))
 
     def after(self, hook: str, **arguments: Any) -> None:
         """Tell an ``after_*`` hook, in a worker thread; its errors are reported."""
         caller = self._hook(hook)
         if caller.get_hookimpls():
-            self._workers().submit(self._outcome, caller, arguments)
+            self._workers().submit(self._outcome, caller, arguments, self._report)
 
     def close(self) -> None:
         """Let what was begun finish by itself; a hook that hangs must not hang the server's stop."""
         if self._pool is not None:
             self._pool.shutdown(wait=False)
 
-    def _outcome(self, caller: pluggy.HookCaller, arguments: dict[str, Any]) -> tuple[Any, BaseException | None]:
+    @staticmethod
+    def _outcome(
+        caller: pluggy.HookCaller, arguments: dict[str, Any], report: Report
+    ) -> tuple[Any, BaseException | None]:
         try:
             return caller(**arguments), None
         except Exception as error:  # noqa: BLE001  a plugin may raise anything; it becomes a 451 and is reported
-            self._report(error)
+            report(error)
             return None, error
 
     def _hook(self, hook: str) -> pluggy.HookCaller:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .transcript import Session
 
 _T = TypeVar("_T")
+M = TypeVar("M", bound=Message)
 
 
 class MailServer:
@@ -42,6 +43,10 @@ class MailServer:
 
     As a context manager it is started and stopped. Settings are those of ``config.py``; without any it keeps mail in
     memory and listens on free ports of the loopback interface.
+
+    Attributes:
+        looks: the ``seq`` of each message that was given to whoever uses this object: by a wait, in ``messages``, in a
+            mailbox. None: nobody wants to know.
 
     Raises:
         ConfigError: an unknown setting or a value that does not fit.
@@ -60,6 +65,7 @@ class MailServer:
         self._scope = scope or parts.scopes.root
         self._owns = scope is None
         self._locals: dict[str, Iterator[int]] = {}
+        self.looks: set[int] | None = None
         self._waits = Waits(_ScopeSource(self))
 
     @classmethod
@@ -208,7 +214,12 @@ class MailServer:
     @property
     def messages(self) -> Sequence[Message]:
         """What was submitted (smtp, lmtp, http) in this scope so far, oldest first."""
-        return [self._message(row) for row in self._rows() if row.origin in SUBMITTED]
+        return self._given([self._message(row) for row in self._rows() if row.origin in SUBMITTED])
+
+    def select(self, **criteria: Any) -> Sequence[Message]:
+        """Those of ``messages`` that match now, oldest first."""
+        found = [self._message(row) for row in self._rows() if row.origin in SUBMITTED]
+        return self._given([message for message in found if message.matches(**criteria)])
 
     @property
     def accounts(self) -> Sequence[Account]:
@@ -626,6 +637,15 @@ class MailServer:
         return self._scope.domain or self._parts.boot.hostname
 
     @property
+    def _hint_on_scopes(self) -> str:
+        """Which mail comes into this scope."""
+        if self._scope.parent is None:
+            return ""
+        return (
+            f"here is mail that came while this scope was current, and mail for {self.domain}: see mailserver.address()"
+        )
+
+    @property
     def scopes(self) -> Sequence[str]:
         """The names of all scopes of this server, the first one's ``""`` included."""
         return [scope.name for scope in self._parts.scopes]
@@ -643,6 +663,12 @@ class MailServer:
 
     def _message(self, row: MessageRow) -> Message:
         return Message(row, self)
+
+    def _given(self, messages: list[M]) -> list[M]:
+        """The messages, noted as given to somebody."""
+        if self.looks is not None:
+            self.looks.update(message.seq for message in messages)
+        return messages
 
     def _fits(self, row: MessageRow, query: str) -> bool:
         from .store.finding import fits
@@ -714,6 +740,9 @@ class _ScopeSource:
     def listen(self, listener: "Callable[[Session, str], None]") -> Callable[[], None]:
         return self._server._parts.commands.listen(listener)
 
+    def given(self, messages: list[M]) -> list[M]:
+        return self._server._given(messages)
+
     def situation(self) -> Situation:
         server = self._server
         own = self.messages_after(0)
@@ -722,5 +751,5 @@ class _ScopeSource:
         sessions = server.sessions
         return Situation(
             own, server.refused, outside, [session for session in sessions if session.open],
-            sessions[-1] if sessions else None, evicted=server.evicted,
+            sessions[-1] if sessions else None, evicted=server.evicted, hint=server._hint_on_scopes,
         )  # fmt: skip

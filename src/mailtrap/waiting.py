@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .message.model import Copy, Message
     from .transcript import Session
 
+    M = TypeVar("M", bound=Message)
+
 _T = TypeVar("_T")
 
 
@@ -128,6 +130,7 @@ class Source(Protocol):
     def open_transactions(self) -> "Sequence[Session]": ...
     def listen(self, listener: "Callable[[Session, str], None]") -> Callable[[], None]: ...
     def open_sessions(self) -> "Sequence[Session]": ...
+    def given(self, messages: "list[M]") -> "list[M]": ...
 
 
 class Waits:
@@ -144,12 +147,12 @@ class Waits:
         found = self._first(timeout, criteria)
         if len(found) > 1:
             raise AmbiguousMessage(ambiguous(criteria, found))
-        return found[0]
+        return self._source.given(found)[0]
 
     def latest(self, timeout: float | None, criteria: Mapping[str, Any]) -> "Message":
         """The newest that matches; waits where none does."""
         __tracebackhide__ = True
-        return self._first(timeout, criteria)[-1]
+        return self._source.given(self._first(timeout, criteria)[-1:])[0]
 
     def several(
         self, at_least: int | None, exactly: int | None, settle: float, timeout: float | None,
@@ -177,7 +180,7 @@ class Waits:
             found = enough() or found
             if len(found) == before:
                 break
-        return found
+        return self._source.given(found)
 
     @contextmanager
     def expected(self, timeout: float | None, criteria: Mapping[str, Any]) -> Iterator[Expected]:
@@ -227,16 +230,16 @@ class Waits:
         __tracebackhide__ = True
 
         def probe() -> "list[Copy] | None":
-            return [copy for copy in mailbox.messages if copy.matches(**criteria)] or None
+            return [copy for copy in mailbox._all() if copy.matches(**criteria)] or None
 
         def error(limit: float) -> MessageNotFound:
-            situation = Situation(messages=mailbox.messages, where=repr(mailbox))
+            situation = Situation(messages=mailbox._all(), where=repr(mailbox))
             return MessageNotFound(not_found(criteria, limit, situation))
 
         found = self.until(probe, timeout, error)
         if len(found) > 1:
             raise AmbiguousMessage(ambiguous(criteria, found))
-        return found[0]
+        return self._source.given(found)[0]
 
     def command(self, command: str, protocol: str, user: str | None, timeout: float | None) -> "Session":
         """The session that carries out a command now, or the next that does."""

@@ -646,7 +646,7 @@ def test_a_server_that_stops_ends_a_wait() -> None:
 
 def test_a_server_that_began_anew_is_noticed() -> None:
     first = MailServer().start()
-    port = first.http.port
+    port, first_url = first.http.port, first.http.url
     remote = MailServer.connect(first.http.url)
     send(remote, "old")
     mark = remote.mark()
@@ -654,13 +654,47 @@ def test_a_server_that_began_anew_is_noticed() -> None:
     first.stop()
     with MailServer(http_port=port) as second:
         second.send(mail("new"), recipients=["bob@example.com"])
-        with pytest.raises(ServerRestarted):
-            remote.message(since=mark, timeout=0)
-        with pytest.raises(ServerRestarted):
+        with pytest.raises(ServerRestarted, match=rf"the mail server at {first_url} was started anew"):
             remote.message(timeout=0)
         assert remote.message().subject == "new"
+        with pytest.raises(ServerRestarted):
+            remote.message(since=mark, timeout=0)
         assert [message.subject for message in remote.messages] == ["new"]
         remote.stop()
+
+
+def test_a_scope_of_a_server_that_began_anew_is_gone() -> None:
+    first = MailServer().start()
+    port = first.http.port
+    with MailServer.connect(first.http.url) as remote:
+        scope = remote.scope("run").start()
+        first.stop()
+        with MailServer(http_port=port):
+            for _ in range(2):
+                with pytest.raises(ServerRestarted, match="started anew"):
+                    _ = scope.errors
+            assert remote.messages == []
+            scope.stop()
+
+
+def test_an_exclusive_client_has_mail_for_any_domain(local: MailServer) -> None:
+    with MailServer.connect(local.http.url, exclusive=True) as remote:
+        with remote.scope("alone") as scope:
+            send(remote)
+            assert scope.message(timeout=0).to == ["bob@example.com"]
+        send(remote, "after")
+        assert [message.subject for message in remote.messages] == ["after"]
+    with MailServer.connect(local.http.url) as remote, remote.scope("shared") as scope:
+        send(remote)
+        assert scope.messages == []
+
+
+def test_an_error_is_the_same_each_time(server: MailServer, local: MailServer) -> None:
+    local.report(ValueError("one"))
+    (first,) = server.errors
+    local.report(ValueError("two"))
+    assert server.errors[0] is first
+    assert len(server.errors) == 2
 
 
 def test_search(server: MailServer, local: MailServer) -> None:

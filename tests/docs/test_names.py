@@ -10,6 +10,7 @@ import pytest_mailtrap
 from mailtrap import MailServer, config
 from mailtrap.cli import main
 from mailtrap.hookspecs import Specifications
+from pytest_mailtrap.options import CHOICES, FLAGS
 
 from .conftest import ROOT, SPAN, Document, document
 
@@ -22,7 +23,7 @@ every_document = pytest.mark.parametrize("document", DOCUMENTS)
 
 SETTINGS = {*config.BOOT, *config.LIVE}
 HOOKS = {name for name in vars(Specifications) if not name.startswith("_")}
-FIXTURES = {"mailtrap_server", "mailtrap_config", "mailtrap_env", "mailtrap_django"}
+FIXTURES = {"mailtrap_server", "mailtrap_config", "mailtrap_env", "mailtrap_django", "mailtrap_dns"}
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 FILE = re.compile(r"[\w./-]+\.(?:py|pyi|md|toml|yaml|sh|html)|[\w.-]+(?:/[\w.-]+)*/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
@@ -37,6 +38,7 @@ def known_options() -> set[str]:
         "--mailtrap-timeout",
         "--mailtrap-artifacts",
         "--mailtrap-output",
+        *(f"--mailtrap-{name}" for name in ("url", *CHOICES, *FLAGS)),
         "--strict",
         "--help",
         "--no-deps",
@@ -92,7 +94,7 @@ def test_settings(document: Document) -> None:
 
 @every_document
 def test_hooks_fixtures_and_ini_names(document: Document) -> None:
-    ini = {f"mailtrap_{name}" for name in SETTINGS}
+    ini = {f"mailtrap_{name}" for name in (*SETTINGS, "url", "strict")}
     named = set(re.findall(r"\bmailtrap_[a-z_]+\b", document.text)) - {"mailtrap_"}
     assert named <= HOOKS | FIXTURES | ini
 

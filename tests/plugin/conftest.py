@@ -5,7 +5,9 @@ from collections.abc import Callable, Collection
 import pytest
 
 # Kept by in-process runs: pytester forgets modules that a run imported, and classes would be there twice.
-import mailtrap.server  # noqa: F401
+import mailtrap.remote.server
+import mailtrap.server
+import mailtrap.web.app  # noqa: F401
 import pytest_mailtrap.aio
 import pytest_mailtrap.expectations
 import pytest_mailtrap.reporting  # noqa: F401

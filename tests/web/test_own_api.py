@@ -211,7 +211,7 @@ def test_bad_pages_are_400(client: FlaskClient, query: str) -> None:
 
 
 def test_another_life_is_409(client: FlaskClient) -> None:
-    assert client.get("/api/mailtrap/messages?life=other").status_code == 409
+    assert client.get("/api/mailtrap/messages", headers={"Mailtrap-Life": "other"}).status_code == 409
 
 
 def test_one_message_its_bytes_and_copies(server: MailServer, client: FlaskClient) -> None:
@@ -348,11 +348,17 @@ def test_scopes_settings_errors_tokens(server: MailServer, client: FlaskClient) 
     assert client.patch("/api/mailtrap/settings", json={"smtp_port": 1}).status_code == 400
     bad = client.patch("/api/mailtrap/settings", json={"ruoting": "open"})
     assert (bad.status_code, "routing" in bad.json["error"]["message"]) == (400, True)
+    assert client.post("/api/mailtrap/scopes/run 1/enter").status_code == 200
+    assert client.get("/api/mailtrap/info").json["scope"] == "run 1"
+    assert client.post("/api/mailtrap/scopes/none/enter").status_code == 404
     assert client.delete("/api/mailtrap/scopes/run 1").status_code == 200
+    assert client.get("/api/mailtrap/info").json["scope"] == ""
     assert client.delete("/api/mailtrap/scopes/none").status_code == 404
     assert client.post("/api/mailtrap/scopes", json={"name": 5}).status_code == 400
     server.report(ValueError("what went wrong"))
-    assert client.get("/api/mailtrap/errors").json == [{"type": "ValueError", "message": "what went wrong"}]
+    (told,) = client.get("/api/mailtrap/errors").json
+    assert (told["type"], told["message"]) == ("ValueError", "what went wrong")
+    assert told["id"]
     assert client.post("/api/mailtrap/reset?scope=*").status_code == 200
     assert client.get("/api/mailtrap/errors").json == []
     assert client.post("/api/mailtrap/tokens", json={"user": "bob@example.com"}).json["token"]

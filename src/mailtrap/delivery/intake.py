@@ -146,6 +146,7 @@ class Intake:
         if self._hooked_recipients:
             self._plugins.before(
                 "mailtrap_before_recipient", scope.live.hook_timeout, asked,
+                report=lambda error: self._report(error, self._named(scope, (recipient,))),
                 session=session, mail_from=mail_from, recipient=recipient, parameters=parameters,
             )  # fmt: skip
         else:
@@ -190,6 +191,7 @@ class Intake:
 
             self._plugins.before(
                 "mailtrap_before_message", mail.scope.live.hook_timeout, asked,
+                report=lambda error: self._report(error, self._named(mail.scope, mail.envelope.recipients)),
                 session=mail.session, origin=mail.origin, envelope=mail.envelope, raw=mail.raw,
             )  # fmt: skip
         else:
@@ -335,6 +337,7 @@ class Intake:
                 return
             self._plugins.before(
                 "mailtrap_before_message", scope.live.hook_timeout, asked(index),
+                report=lambda error: self._report(error, scope),
                 session=session, origin="append", envelope=envelope, raw=batch[index].raw,
             )  # fmt: skip
 
@@ -365,13 +368,15 @@ class Intake:
 
     def refuse(self, scope: Scope, refusal: Refusal) -> None:
         """Record that something was turned away. A recipient that names a scope takes it there."""
-        recipients = refusal.envelope.recipients
-        named = self._scopes.by_domain(recipients[-1].domain) if recipients else None
-        target = named or scope
+        target = self._named(scope, refusal.envelope.recipients)
         refusal.scope = target.name
         target.refused.append(refusal)
         self._plugins.after("mailtrap_after_refusal", refusal=refusal)
         self._refused(refusal)
+
+    def _named(self, scope: Scope, recipients: Sequence[Address]) -> Scope:
+        """The scope that the last recipient's domain names; ``scope`` where it names none."""
+        return (self._scopes.by_domain(recipients[-1].domain) if recipients else None) or scope
 
     def _apart(self, function: Callable[[], None]) -> None:
         """Run what asks the store: here where it is in memory, else in a worker thread."""

@@ -17,7 +17,8 @@ def connect(url: str, settings: Mapping[str, Any]) -> "RemoteServer":
 
     Args:
         settings: ``timeout``, of this client's waits; ``smtp_port`` and the like, where a listener is reached at
-            another port than the server itself knows, as through a port mapping.
+            another port than the server itself knows, as through a port mapping; ``exclusive=True``: nobody else uses
+            the server, so a scope that is entered is current there, and mail for whatever domain belongs to it.
 
     Raises:
         ConfigError: another setting, or no URL.

@@ -3,18 +3,22 @@
 import http.client
 import json
 import os
+import select
+import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from .. import clock, errors
 from ..errors import ConfigError, MailtrapError, ServerRestarted, StoreError
+from ..web import LIFE
 
 PREFIX: Final = "/api/mailtrap"
 PATIENCE: Final = 30.0  # seconds that an answer may take beyond what was asked to wait
 IDLE: Final = 20.0  # seconds after which a kept connection is not trusted: the server may be about to close it
+_SELECTABLE: Final = 1024  # file descriptors below it are what select() takes everywhere
 _LOST: Final = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -26,12 +30,16 @@ class Client:
     Attributes:
         url: as it was given, without a slash at its end.
         host: of the URL: the server's listeners are there.
+        life: of the store, as it was when it was last asked; "" before.
+        on_restart: called when the server turns out to have begun anew.
     """
 
     def __init__(self, url: str) -> None:
         self._lock = threading.Lock()
         self._idle: list[tuple[http.client.HTTPConnection, float]] = []  # with when each was used last
         self._pid = os.getpid()
+        self.life = ""
+        self.on_restart: Callable[[], None] = lambda: None
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -55,7 +63,9 @@ class Client:
 
         Raises:
             MailtrapError: what the server said was wrong, as its own class where that is one; or nothing answered.
+            ServerRestarted: the store began anew since it was last asked. The next question is answered.
         """
+        __tracebackhide__ = True
         answer = self.raw(method, path, query, body, patience)
         try:
             return json.loads(answer)
@@ -64,19 +74,20 @@ class Client:
 
     def raw(self, method: str, path: str, query: Query = (), body: Any = None, patience: float = PATIENCE) -> bytes:
         """As ``json``, but the answer's bytes."""
+        __tracebackhide__ = True
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         target = self._target(path, query)
         connection, kept = self._take(patience)
         try:
             try:
-                response = _ask(connection, method, target, data)
+                response = self._ask(connection, method, target, data)
             except _LOST:
                 # A kept connection may have been closed meanwhile: that says nothing about the server.
                 if not kept or method != "GET":
                     raise
                 connection.close()
                 connection = self._new(patience)
-                response = _ask(connection, method, target, data)
+                response = self._ask(connection, method, target, data)
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
@@ -86,8 +97,23 @@ class Client:
             raise
         self._put_back(connection)
         if response.status >= 400:
-            raise as_error(response.status, content, self.url)
+            told = as_error(response.status, content, self.url)
+            if isinstance(told, ServerRestarted):
+                self._begin_anew()
+            raise told
         return content
+
+    def _begin_anew(self) -> None:
+        """Nothing that was known of the server holds."""
+        self.life = ""
+        self.on_restart()
+        self.life = self.json("GET", "/mark")["mark"].rpartition(":")[0]
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, method: str, target: str, data: bytes | None
+    ) -> http.client.HTTPResponse:
+        connection.request(method, target, data, {LIFE: self.life} if self.life else {})
+        return connection.getresponse()
 
     def stream(
         self, path: str, query: Query, patience: float
@@ -132,7 +158,7 @@ class Client:
             now = clock.monotonic()
             while self._idle:
                 connection, used = self._idle.pop()
-                if now - used <= IDLE and connection.sock is not None:
+                if now - used <= IDLE and connection.sock is not None and not _readable(connection.sock):
                     connection.sock.settimeout(patience)
                     return connection, True
                 connection.close()
@@ -148,11 +174,10 @@ class Client:
         return kind(self.host, self._port, timeout=patience)
 
 
-def _ask(
-    connection: http.client.HTTPConnection, method: str, target: str, data: bytes | None
-) -> http.client.HTTPResponse:
-    connection.request(method, target, data)
-    return connection.getresponse()
+def _readable(sock: socket.socket) -> bool:
+    """Whether something came on a connection where nothing was asked: it was closed."""
+    readable, _, _ = select.select([sock], [], [], 0) if sock.fileno() < _SELECTABLE else ([], [], [])
+    return bool(readable)
 
 
 def _pairs(query: Query) -> Iterable[tuple[str, Any]]:
@@ -169,9 +194,12 @@ def as_error(status: int, content: bytes, url: str) -> MailtrapError:
         return MailtrapError(f"{url} is no mailtrap server: it answers {status} {content[:80]!r}")
     if kind in ("BadParameter", "BadRequest"):
         return ConfigError(text)
-    if kind == "ServerRestarted":
-        return ServerRestarted(text)
-    if kind in ("NoSuchMessage", "NoSuchScope", "Posted"):
+    if kind in ("ServerRestarted", "NoSuchScope"):  # a scope that it opened, and knows no more
+        return ServerRestarted(
+            f"the mail server at {url} was started anew since it was last asked: "
+            f"its mail, accounts and scopes of before are gone ({text})"
+        )
+    if kind in ("NoSuchMessage", "Posted"):
         return StoreError(text)
     found = getattr(errors, kind, None)
     if isinstance(found, type) and issubclass(found, MailtrapError):

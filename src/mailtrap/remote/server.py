@@ -2,12 +2,13 @@
 
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .. import config
-from ..errors import ConfigError, MailtrapError, MessageNotFound, ServerError, UnexpectedMessage
+from ..errors import ConfigError, MailtrapError, MessageNotFound, ServerError, ServerRestarted, UnexpectedMessage
 from ..explain import Evictions
 from ..mailboxes import Account
 from ..message.compose import MailLike, to_bytes
@@ -30,15 +31,18 @@ if TYPE_CHECKING:
     from ..transcript import Session
 
 _PORTS: Final = {f"{name}_port": name for name in LISTENERS}
+_CLIENT: Final = {"timeout", "exclusive", *_PORTS}  # settings of a client
 _TOLD: Final = ("routing", "starttls", "timeout")  # settings that the server tells and this side acts on
 
 
 def open_remote(url: str, settings: Mapping[str, Any]) -> "RemoteServer":
     """See ``connect``."""
     for name, value in settings.items():
-        if name != "timeout" and name not in _PORTS:
+        if name not in _CLIENT:
             config.check(name, value)
-            raise ConfigError(f"{name} belongs to the running server; a client has timeout and the listeners' ports")
+            raise ConfigError(
+                f"{name} belongs to the running server; a client has timeout, exclusive and the listeners' ports"
+            )
     client = Client(url)
     try:
         return _connected(client, url, settings)
@@ -57,7 +61,7 @@ def _connected(client: Client, url: str, settings: Mapping[str, Any]) -> "Remote
             f"this client speaks {API}"
         )
     ports = {_PORTS[name]: config.check(name, value) for name, value in settings.items() if name in _PORTS}
-    parts = RemoteParts(client, info, ports)
+    parts = RemoteParts(client, info, ports, bool(settings.get("exclusive", False)))
     scope = Scope("", "", None, {name: info["settings"][name] for name in _TOLD if name in info["settings"]})
     if "timeout" in settings:
         scope.change(timeout=settings["timeout"])
@@ -84,10 +88,14 @@ class RemoteParts:
     running = True
     stopped = False
 
-    def __init__(self, client: Client, info: Mapping[str, Any], ports: Mapping[str, int | None]) -> None:
+    def __init__(
+        self, client: Client, info: Mapping[str, Any], ports: Mapping[str, int | None], exclusive: bool
+    ) -> None:
         self.client = client
+        self.exclusive = exclusive
+        client.life = info["mark"].rpartition(":")[0]
         self.boot = _Boot(info["hostname"])
-        self.store = RemoteStore(client, info["mark"].rpartition(":")[0])
+        self.store = RemoteStore(client)
         self.bell = FollowingBell(client)
         self.rules = RemoteRules(client)
         self.sockets: dict[str, Any] = {}  # paths of the server's machine
@@ -112,6 +120,7 @@ class RemoteServer(MailServer):
         self._adopt(parts, scope)  # type: ignore[arg-type]  # it has the parts that are used below
         self._waits = RemoteWaits(self, parts.client)
         self._opened = scope.parent is not None
+        self._told: dict[str, ServerError] = {}
 
     @property
     def _query(self) -> dict[str, str]:
@@ -120,7 +129,9 @@ class RemoteServer(MailServer):
     # ------------------------------------------------------------ life
 
     def start(self) -> "RemoteServer":
-        """Nothing is to be done: the server runs."""
+        """The server runs. A scope that an exclusive client opened is current from now on."""
+        if self._opened and self._remote_parts.exclusive:
+            self._client.json("POST", f"/scopes/{self._scope.name}/enter")
         return self
 
     def stop(self) -> None:
@@ -130,7 +141,8 @@ class RemoteServer(MailServer):
             self._client.close()
         elif self._opened:
             self._opened = False
-            self._client.json("DELETE", f"/scopes/{self._scope.name}")
+            with suppress(ServerRestarted):  # then there is nothing to be left
+                self._client.json("DELETE", f"/scopes/{self._scope.name}")
 
     @property
     def ca_pem(self) -> str:
@@ -207,8 +219,14 @@ class RemoteServer(MailServer):
     @property
     def errors(self) -> Sequence[BaseException]:
         """Exceptions inside the server while it worked for this scope, each as a ``ServerError`` that describes it."""
+        __tracebackhide__ = True
         found = self._client.json("GET", "/errors", self._query)
-        return [ServerError(f"{error['type']}: {error['message']}") for error in found]
+        # the same error is the same object each time, as it is in the process
+        self._told = {
+            error["id"]: self._told.get(error["id"]) or ServerError(f"{error['type']}: {error['message']}")
+            for error in found
+        }
+        return list(self._told.values())
 
     def search(
         self, query: str, *, limit: int | None = None, before: int | None = None, after: int = 0,
@@ -248,6 +266,15 @@ class RemoteServer(MailServer):
         view = RemoteServer(self._remote_parts, _scope(there, root, {}) if name else root)
         view._opened = False
         return view
+
+    @property
+    def _hint_on_scopes(self) -> str:
+        if self._scope.parent is None or self._remote_parts.exclusive:
+            return super()._hint_on_scopes
+        return (
+            f"on a server that others use too, here is mail for {self.domain} alone: use mailserver.address(), "
+            "or say that nobody else uses it (--mailtrap-exclusive)"
+        )
 
     @property
     def _remote_parts(self) -> RemoteParts:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from threading import Lock
 from typing import Any, Final
 
-from ..errors import NoSuchAccount, ServerRestarted, StoreError
+from ..errors import NoSuchAccount, StoreError
 from ..message.facts import Facts, compute
 from ..store.base import (
     INBOX,
@@ -39,9 +39,9 @@ class RemoteStore:
 
     blocking = True
 
-    def __init__(self, client: Client, life: str) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._life = life  # the last that was heard of
+        client.on_restart = self._forget
         self._lock = Lock()
         self._ids: dict[int, str] = {}
         self._bytes: OrderedDict[int, bytes] = OrderedDict()
@@ -69,7 +69,7 @@ class RemoteStore:
         """Messages with ``after < seq < before`` that a query fits.
 
         Raises:
-            ServerRestarted: the store began anew since it was last asked; the next question is answered.
+            ServerRestarted: the store began anew since it was last asked.
         """
         found: list[MessageRow] = []
         while limit is None or len(found) < limit:
@@ -89,17 +89,15 @@ class RemoteStore:
         return found
 
     def _page(self, **query: Any) -> list[dict[str, Any]]:
-        try:
-            answer = self._client.json("GET", "/messages", {"as": "whole", "life": self._life, **query})
-        except ServerRestarted:
-            with self._lock:
-                self._ids.clear()
-                self._bytes.clear()
-                self._room = KEPT
-            self._life = self.life()
-            raise
-        found: list[dict[str, Any]] = answer["messages"]
+        found: list[dict[str, Any]] = self._client.json("GET", "/messages", {"as": "whole", **query})["messages"]
         return found
+
+    def _forget(self) -> None:
+        """The server began anew."""
+        with self._lock:
+            self._ids.clear()
+            self._bytes.clear()
+            self._room = KEPT
 
     def _row(self, described: dict[str, Any]) -> MessageRow:
         row = forms.RemoteRow(described, self._client)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 API: Final = 1  # of ``/api/mailtrap/``; grows when an answer changes in a way that a client must know
 
 
+# A client's header: the life of the store that it knows. A request of a client that knows another is answered with 409.
+LIFE: Final = "Mailtrap-Life"
+
+
 def create_app(server: "MailServer") -> "Flask":
     """The application of a server: a plain WSGI application, for whatever serves it."""
     from .app import build

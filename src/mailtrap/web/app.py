@@ -1,17 +1,18 @@
 """The Flask application of one server, put together."""
 
-from flask import Flask, Response, redirect, url_for
+from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import limits
 from ..errors import MailtrapError
 from ..server import MailServer
-from . import guard, problems
+from . import LIFE, guard, problems
 from .api import MailpitAPI
 from .faults import FaultAPI
 from .own import OwnAPI
 from .own_mailboxes import MailboxAPI
 from .pages import prepare
+from .problems import Problem
 from .site import Site
 from .viewer import Viewer
 
@@ -29,6 +30,13 @@ def build(server: MailServer) -> Flask:
     problems.handle(app, site)
     for part in (MailpitAPI(site), OwnAPI(site), MailboxAPI(site), FaultAPI(site), Viewer(site)):
         app.register_blueprint(part.blueprint())
+
+    def same_life() -> None:
+        known = request.headers.get(LIFE)
+        if known is not None and known != server.mark().life:
+            raise Problem(409, f"the store began anew: {known} is over", kind="ServerRestarted")
+
+    app.before_request(same_life)
 
     def livez() -> Response:
         return Response("ok\n", mimetype="text/plain")

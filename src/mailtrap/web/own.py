@@ -15,7 +15,7 @@ from .site import Selection, Site
 
 PAGE: Final = 100  # messages in a list, unless asked otherwise
 LARGEST_PAGE: Final = 1000
-_LIST: Final = frozenset(("scope", "after", "before", "limit", "order", "as", "life", "query", "submitted", "skip"))
+_LIST: Final = frozenset(("scope", "after", "before", "limit", "order", "as", "query", "submitted", "skip"))
 _WAIT: Final = frozenset(("timeout", "scope", "since", "latest", "at_least"))
 
 
@@ -56,6 +56,7 @@ class OwnAPI:
         add("/scopes", view_func=self.scopes)
         add("/scopes", view_func=self.open_scope, methods=["POST"])
         add("/scopes/<path:name>", view_func=self.close_scope, methods=["DELETE"])
+        add("/scopes/<path:name>/enter", view_func=self.enter_scope, methods=["POST"])
         add("/settings", view_func=self.configure, methods=["PATCH"])
         add("/reset", view_func=self.reset, methods=["POST"])
         add("/tokens", view_func=self.token, methods=["POST"])
@@ -181,8 +182,6 @@ class OwnAPI:
         questions.known(request.args, _LIST)
         selection = self._site.select()
         mark = selection.view.mark()
-        if (life := request.args.get("life", mark.life)) != mark.life:
-            raise Problem(409, f"the store began anew: {life} is over", kind="ServerRestarted", parameter="life")
         order = request.args.get("order", "newest")
         if order not in ("newest", "oldest"):
             raise BadParameter("order", f"order is newest or oldest, not {order!r}")
@@ -310,10 +309,14 @@ class OwnAPI:
         )  # fmt: skip
 
     def errors(self) -> Response:
-        """Exceptions inside the server, of the scopes selected."""
+        """Exceptions inside the server, of the scopes selected; an id tells one from another while both are kept."""
         views = self._site.select().views()
         return jsonify(
-            [{"type": type(error).__name__, "message": str(error)} for view in views for error in view.errors]
+            [
+                {"id": f"{id(error):x}", "type": type(error).__name__, "message": str(error)}
+                for view in views
+                for error in view.errors
+            ]
         )
 
     # ------------------------------------------------------------ scopes and settings
@@ -342,6 +345,14 @@ class OwnAPI:
             raise Problem(404, f"there is no scope {given['parent']!r}", kind="NoSuchScope", parameter="parent")
         view = parent.scope(name, **settings)
         return jsonify(name=view.name, domain=view.domain), 201
+
+    def enter_scope(self, name: str) -> Response:
+        """Make a scope current: mail and readers that name none belong to it, until it is left."""
+        view = self._server.view(name)
+        if view is None or not name:
+            raise Problem(404, f"there is no scope {name!r}", kind="NoSuchScope")
+        view.start()
+        return jsonify(name=name)
 
     def close_scope(self, name: str) -> Response:
         """Leave a scope that ``open_scope`` opened; its mail stays."""
