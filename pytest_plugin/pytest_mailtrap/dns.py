@@ -9,7 +9,7 @@ from mailtrap import ConfigError
 
 LOOKUP_TYPES: Final = ("A", "AAAA", "CNAME", "MX", "PTR", "TXT")
 _CHAIN: Final = 8  # CNAMEs that are followed
-RSA_BITS: Final = 1024  # of a key that is made for a test: the smallest that RFC 8301, 3.2 lets verifiers accept
+RSA_BITS: Final = 1024  # of a key that is made for a test: small, because it is made in a test
 
 
 class Zone:

@@ -126,6 +126,27 @@ class Expectation:
                 f"- stands in the text only, + in the HTML only:\n{lines}"
             )
 
+    def to_be_dkim_signed(self, *, domain: str, selector: str | None = None, dns: Any = None) -> None:
+        """A DKIM signature of a domain holds: key, signed header fields and body (RFC 6376, 6.1).
+
+        Args:
+            domain: of the signer (``d=``).
+            selector: of its key (``s=``); any when not given.
+            dns: who has the key: the fixture ``mailtrap_dns``, a mapping of names to TXT records, or a function of a
+                name. Not given: the test's ``mailtrap_dns``. The real DNS is never asked.
+
+        Raises:
+            AssertionError: none holds; the text says why, of each signature there is.
+            ConfigError: dkimpy is not installed (the extra ``dkim``), or there is nobody to answer DNS.
+        """
+        __tracebackhide__ = True
+        message = self._of("to_be_dkim_signed", Message)
+        from .signatures import complaint
+
+        if why := complaint(message, domain, selector, dns):
+            wanted = domain if selector is None else f"{domain} with selector {selector}"
+            raise AssertionError(f"{message!r} is not signed by {wanted}: {why}")
+
     def _of(self, name: str, *kinds: type[Any]) -> Any:
         __tracebackhide__ = True
         if not isinstance(self._subject, kinds):

@@ -16,7 +16,7 @@ STUB = ast.parse((Path(__file__).parents[1] / "data/interface.pyi").read_text("u
 # Of the plugin rather than of the server.
 PLUGIN_NAMES = ("AsyncMailServer", "Expectation", "expect")
 # Promised, and not there yet: one that comes must be taken off this list.
-NOT_YET = {("Expectation", "to_be_dkim_signed"), ("Expectation", "to_support_clients")}
+NOT_YET = {("Expectation", "to_support_clients")}
 
 
 def home(name: str) -> object:
