@@ -183,7 +183,9 @@ def postgres(tmp_path_factory, worker_id):
             server.make_template()
             note.write_text(json.dumps([str(server.binaries), str(server.folder), server.as_user]))
     yield server
+    said = (server.folder / "log").read_text()
     users.close()
+    assert "deadlock detected" not in said, "locks were not taken in one order"
 
 
 @pytest.fixture

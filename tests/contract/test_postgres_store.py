@@ -6,29 +6,29 @@ from pathlib import Path
 import pytest
 
 from mailtrap.store.base import Store
-from mailtrap.store.contract import PersistentStoreContract
+from mailtrap.store.contract import SharedStoreContract
 from mailtrap.store.postgres import PostgresStore
 
 
-class TestPostgresStore(PersistentStoreContract):
-    examples = 5
+class TestPostgresStore(SharedStoreContract):
+    examples = 4
 
     @pytest.fixture(autouse=True)
     def databases(self, postgres) -> Iterator[None]:
         self.server = postgres
-        self.made: dict[Path, tuple[str, PostgresStore]] = {}
+        self.made: dict[Path, tuple[str, list[PostgresStore]]] = {}
         yield
-        for name, store in self.made.values():
-            store.close()
+        for name, stores in self.made.values():
+            for store in stores:
+                store.close()
             postgres.free.append(name)
 
     def make(self, path: Path) -> Store:
         if path not in self.made:
-            for other, (name, store) in list(self.made.items()):
-                if store._writer._closing:  # a test that closed a store and made another elsewhere is done with it
+            for other, (name, stores) in list(self.made.items()):
+                if all(store._pool._closed for store in stores):  # the test went on to another path
                     del self.made[other]
                     self.server.free.append(name)
-        name = self.made[path][0] if path in self.made else self.server.take()
-        store = PostgresStore(self.server.url(name))
-        self.made[path] = name, store
-        return store
+        name, stores = self.made.setdefault(path, (self.made[path][0] if path in self.made else self.server.take(), []))
+        stores.append(PostgresStore(self.server.url(name)))
+        return stores[-1]

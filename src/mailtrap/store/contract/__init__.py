@@ -15,9 +15,10 @@ from .copies import Copies, TheRest
 from .deliveries import Deliveries, Hints
 from .messages import Messages, Record
 from .reopening import Reopening
+from .shared import Shared
 from .sharing import Annotations, Audience, Quotas, Replacing, Rights
 
-__all__ = ["PersistentStoreContract", "StoreContract"]
+__all__ = ["PersistentStoreContract", "SharedStoreContract", "StoreContract"]
 
 
 class StoreContract(
@@ -29,3 +30,12 @@ class StoreContract(
 
 class PersistentStoreContract(StoreContract, Reopening):
     """The same for a store that finds again what it kept: ``make`` with the same path opens it anew."""
+
+
+class SharedStoreContract(PersistentStoreContract, Shared):
+    """The same for a store that several servers may have open: ``make`` with the path of an open one opens another.
+
+    The model is compared with two of them, of which now one and now the other is used.
+    """
+
+    servers = 2

@@ -109,6 +109,7 @@ class Contract:
     """The hook that says how a store is made, and what tests ask often."""
 
     examples = 60
+    servers = 1  # stores on the same mail that the model is compared with
 
     def make(self, path: Path) -> Store:
         """A store; ``path`` is a folder of its own, which may have to be made."""

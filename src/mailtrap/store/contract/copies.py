@@ -259,4 +259,9 @@ class TheRest(Contract):
 
         monkeypatch.setattr(limits, "VANISHED_RANGES", 4)
         numbers = itertools.count()
-        compare_with_model(lambda: self.make(tmp_path / str(next(numbers))), self.examples)
+
+        def make() -> list[Store]:
+            path = tmp_path / str(next(numbers))
+            return [self.make(path) for _ in range(self.servers)]
+
+        compare_with_model(make, self.examples)

@@ -2,10 +2,11 @@
 
 The model keeps dicts and forgets nothing. After each step everything that can be asked of a mailbox is compared, and
 the changes since some moments. Followers, each with a MODSEQ of its own, catch up now and then, and must then know the
-truth.
+truth: so must one who only listens to hints, of which some are lost, come twice, or late. Every change was hinted in
+the end, to each of the stores where there are several on the same mail.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -13,10 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from ... import limits
+from ... import clock, limits
 from ...errors import MailboxExists, NoSuchMailbox, NotAllowed, StoreError
-from ..base import ALL, INBOX, NO_FLAGS, Delivery, FlagMode, Key, Receipt, Store, Tally, Target
-from .common import BOB, EVE, delivery, submit
+from ..base import ALL, INBOX, NO_FLAGS, Delivery, FlagMode, Hint, Key, Receipt, Store, Tally, Target
+from .common import BOB, EVE, PATIENCE, delivery, submit
 
 NAMES = [INBOX, "a", "a/b", "a/b/c", "b", "INBOX/a"]
 KEYS = [BOB, EVE]
@@ -63,13 +64,18 @@ class Box:
 
 
 class History(RuleBasedStateMachine):
-    """A random history of one store."""
+    """A random history of a store, or of several on the same mail."""
 
-    make: Callable[[], Store]
+    make: Callable[[], Sequence[Store]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = type(self).make()
+        self.stores = type(self).make()
+        self.store = self.stores[0]
+        self.hints: list[list[Hint]] = [[] for _ in self.stores]
+        for store, hints in zip(self.stores, self.hints, strict=True):
+            store.subscribe_hints(hints.append)
+        self.agreed = False
         self.boxes: dict[tuple[Key, str], Box] = {}
         self.given_up: dict[tuple[Key, str], int] = {}
         self.messages: dict[int, bytes] = {}
@@ -85,7 +91,25 @@ class History(RuleBasedStateMachine):
             self.learn(key, INBOX)
 
     def teardown(self) -> None:
-        self.store.close()
+        try:
+            if self.agreed:
+                self.all_was_hinted()
+        finally:
+            for store in self.stores:
+                store.close()
+
+    def all_was_hinted(self) -> None:
+        """Each change of a mailbox that is there, to each store."""
+        end = clock.monotonic() + PATIENCE
+        for hints in self.hints:
+            for box in self.boxes.values():
+                while box.modseq > 1 and not any(hint.mailboxes.get(box.id) == box.modseq for hint in hints):
+                    assert clock.monotonic() < end, f"no hint says that mailbox {box.id} is at {box.modseq}"
+                    clock.sleep(0.001)
+
+    @rule(server=st.integers(0, 3))
+    def elsewhere(self, server: int) -> None:
+        self.store = self.stores[server % len(self.stores)]
 
     # ------------------------------------------------------------ names
 
@@ -309,6 +333,7 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def agree(self) -> None:
+        self.agreed = False
         if not self.boxes:
             return
         assert self.store.head() == self.head
@@ -324,6 +349,7 @@ class History(RuleBasedStateMachine):
         used = dict.fromkeys([*KEYS, Key("s", ALL)], 0)
         for (key, name), box in self.boxes.items():
             used[key] += self.agree_on(name, box)
+        self.agreed = True
         for key in KEYS:
             assert self.store.used(key).octets == used[key]
 
@@ -360,6 +386,18 @@ class History(RuleBasedStateMachine):
         box = self.boxes[Key("s", ALL), INBOX] if everything else self.boxes.get(place)
         if box is None:
             return
+        self.catch_up(box, who)
+
+    @rule(pick=st.integers(0, 200), times=st.sampled_from([1, 1, 2]))
+    def hear(self, pick: int, times: int) -> None:
+        """One who listens hears of something, maybe again; what is not picked is lost or late."""
+        hints = self.hints[self.stores.index(self.store)]
+        if hints:
+            told = hints[pick % len(hints)].mailboxes
+            for box in [box for box in self.boxes.values() if box.id in told] * times:
+                self.catch_up(box, -1)
+
+    def catch_up(self, box: Box, who: int) -> None:
         cursor, uidvalidity, known = self.followers.get((box.id, who), (0, 0, {}))
         changes = self.store.changes(box.id, cursor)
         if changes.uidvalidity != uidvalidity and not changes.complete:
@@ -381,8 +419,8 @@ class History(RuleBasedStateMachine):
             self.store.raw(self.head + 1)
 
 
-def compare_with_model(make: Callable[[], Store], examples: int) -> None:
-    """Run random histories; ``make`` gives an empty store for each."""
+def compare_with_model(make: Callable[[], Sequence[Store]], examples: int) -> None:
+    """Run random histories; ``make`` gives an empty store for each, as often as it is open."""
 
     class OfThisStore(History):
         pass
