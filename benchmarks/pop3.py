@@ -3,27 +3,23 @@
     make bench                       # or: python benchmarks/pop3.py [--quick]
 
 The client is a socket and hardly costs. Server and client share a core, so that the wall clock is the CPU of both and
-nobody waits to be woken; CPU is the server's alone. Dovecot has its mail in a maildir, in memory where there is
-/dev/shm; where it is not installed it is left out, and it says so.
+nobody waits to be woken; CPU is the server's alone. Dovecot has its mail in a maildir in memory; where it is not
+installed it is left out, and it says so.
 """
 
 import argparse
 import os
-import pwd
 import shutil
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from statistics import median
 from typing import NamedTuple
 
-import corpus
-from processes import PATH, await_port, busy_seconds, cores, ended, free_port, pin, target
+from dovecot import dovecot
+from processes import PATH, busy_seconds, cores, pin, target
 
 _END = b"\r\n.\r\n"
 _WINDOW = 200  # commands that are under way at once when they are pipelined
@@ -132,72 +128,6 @@ def measure(port: int, pid: int, core: int, count: int) -> dict[str, Result]:
     return results
 
 
-# ---------------------------------------------------------------- Dovecot
-
-
-@contextmanager
-def dovecot(count: int, core: int) -> Iterator[tuple[int, int]]:
-    """A Dovecot of its own with the corpus in its maildir: port and process id."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=memory if memory.is_dir() else None) as folder:
-        base = Path(folder)
-        base.chmod(0o755)
-        mail = base / "mail"
-        for name in ("cur", "new", "tmp"):
-            (mail / name).mkdir(parents=True)
-        for number, message in enumerate(corpus.messages(count)):
-            (mail / "cur" / f"{1_700_000_000 + number}.M{number}P1.bench,S={len(message)}:2,").write_bytes(message)
-        as_root = os.geteuid() == 0
-        owner = pwd.getpwnam("nobody") if as_root else pwd.getpwuid(os.geteuid())
-        if as_root:  # Dovecot does not read mail as root
-            for path in (mail, *mail.iterdir(), *(mail / "cur").iterdir()):
-                os.chown(path, owner.pw_uid, owner.pw_gid)
-        port = free_port()
-        config = base / "dovecot.conf"
-        config.write_text(_configuration(base, port, owner, as_root))
-        process = subprocess.Popen(["dovecot", "-F", "-c", str(config)], env={"PATH": PATH}, stderr=subprocess.DEVNULL)
-        with ended(process):
-            await_port(port)
-            pin(process.pid, core)
-            yield port, process.pid
-
-
-def _configuration(base: Path, port: int, owner: pwd.struct_passwd, as_root: bool) -> str:
-    internal = "" if as_root else f"default_internal_user = {owner.pw_name}\ndefault_login_user = {owner.pw_name}\n"
-    return f"""\
-protocols = pop3
-listen = 127.0.0.1
-base_dir = {base}/run
-log_path = {base}/log
-ssl = no
-disable_plaintext_auth = no
-mail_location = maildir:{base}/mail
-first_valid_uid = 1
-first_valid_gid = 1
-{internal}
-service pop3-login {{
-  {"" if as_root else "chroot ="}
-  inet_listener pop3 {{
-    port = {port}
-  }}
-  inet_listener pop3s {{
-    port = 0
-  }}
-}}
-service anvil {{
-  {"" if as_root else "chroot ="}
-}}
-passdb {{
-  driver = static
-  args = password=secret
-}}
-userdb {{
-  driver = static
-  args = uid={owner.pw_uid} gid={owner.pw_gid} home={base}/mail
-}}
-"""
-
-
 # ---------------------------------------------------------------- the table
 
 
@@ -233,7 +163,7 @@ def main() -> None:
         if shutil.which("dovecot", path=PATH) is None:
             print("LEFT OUT, not installed: dovecot (Debian: dovecot-pop3d)", file=sys.stderr)
         else:
-            servers["Dovecot"] = stack.enter_context(dovecot(count, core))
+            servers["Dovecot"] = stack.enter_context(dovecot("pop3", count, core))
         runs: dict[str, list[dict[str, Result]]] = {name: [] for name in servers}
         for number in range(rounds + 1):
             for name, (port, pid) in servers.items():  # in turns, so that what else the machine does hits all alike

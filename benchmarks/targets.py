@@ -3,6 +3,7 @@
 python benchmarks/targets.py mailtrap|aiosmtpd|smtpdfix
 python benchmarks/targets.py mailtrap-tls|aiosmtpd-tls CERTIFICATE    # prints two ports: implicit TLS, STARTTLS
 python benchmarks/targets.py mailtrap-pop3 MESSAGES                   # of corpus.py, for anybody
+python benchmarks/targets.py mailtrap-imap MESSAGES [STORE]
 """
 
 import signal
@@ -40,6 +41,16 @@ def mailtrap_pop3(messages: str) -> list[int]:
     for message in generate(int(messages)):
         server.deliver(message, recipients="reader@example.com")
     return [server.pop3.port]
+
+
+def mailtrap_imap(messages: str, store: str = "memory") -> list[int]:
+    """The same over IMAP."""
+    from corpus import messages as generate
+
+    server = _mailtrap("imap", store=store)
+    for message in generate(int(messages)):
+        server.deliver(message, recipients="reader@example.com")
+    return [server.imap.port]
 
 
 def aiosmtpd() -> list[int]:
@@ -93,7 +104,7 @@ def smtpdfix() -> list[int]:
     return [port]
 
 
-_TARGETS = (mailtrap, mailtrap_tls, mailtrap_pop3, aiosmtpd, aiosmtpd_tls, smtpdfix)
+_TARGETS = (mailtrap, mailtrap_tls, mailtrap_pop3, mailtrap_imap, aiosmtpd, aiosmtpd_tls, smtpdfix)
 
 if __name__ == "__main__":
     start = next(target for target in _TARGETS if target.__name__.replace("_", "-") == sys.argv[1])
