@@ -149,14 +149,16 @@ class Plan:
                     value = b"%b%b"
                     columns += _section_columns(item)
                 if item.section != Section():
-                    kinds.add("structure")
+                    kinds.add("header" if item.section.of_header else "structure")
             parts.append(b"%b %b" % (label, value))
         response = b"* %d UIDFETCH (" if uid_only else b"* %d FETCH ("  # RFC 9586, 3.3
         self._template: Final = response + b" ".join(parts) + b")\r\n"
         self._columns: Final = tuple(columns)
         self.kinds: Final = frozenset(kinds)
-        self.needs_bytes: Final = any(item.section is not None for item in items)
         self.sets_seen: Final = any(not item.peek for item in items)
+        self.needs_bytes: Final = self.sets_seen or any(
+            item.section is not None and not item.section.of_header for item in items
+        )
         self.has_flags: Final = any(item.name == "FLAGS" for item in items)
 
     def __call__(self, part: Slice) -> bytes:
@@ -208,6 +210,8 @@ def taken(section: Section, part: Slice, *, decoded: bool) -> Sequence[bytes | N
     """
     if section == Section():
         return part.served
+    if section.of_header:
+        return [section.of_fields(facts.header or b"") for facts in part.facts]
     found = [section.of(data, _root(facts)) for data, facts in zip(part.served, part.facts, strict=True)]
     if decoded:
         found = [

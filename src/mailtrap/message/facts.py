@@ -3,7 +3,8 @@
 Sizes and offsets count the message as IMAP and POP3 serve it: a bare LF as CRLF (``structure.served``).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from operator import attrgetter
 from sys import getsizeof
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from .structure import Part, parse, served, served_size
 from .surrogate import plain_size
 
 KINDS: Final = (
-    "size", "structure", "envelope", "body", "bodystructure", "headers", "text", "preview", "attached", "sorting",
-    "threading", "plain_size",
+    "size", "structure", "envelope", "body", "bodystructure", "header", "headers", "head", "text", "preview",
+    "attached", "sorting", "threading", "plain_size",
 )  # fmt: skip
 
 
@@ -29,7 +30,9 @@ class Facts:
         envelope: the IMAP ENVELOPE, encoded (RFC 3501, 7.4.2).
         body: the IMAP BODY, encoded: BODYSTRUCTURE without extension data.
         bodystructure: the IMAP BODYSTRUCTURE, encoded.
+        header: the header as served, its empty line included.
         headers: header fields as pairs of lower-case name and decoded, unfolded value, in order.
+        head: the header fields for searching: ``name: value`` of each on a line, folded for comparison.
         text: everything searchable: the bodies of text parts, those of messages inside included, decoded, HTML as
             its text, folded for comparison (``collation.folded``).
         preview: the beginning of the readable text, at most 200 characters (RFC 8970).
@@ -46,7 +49,9 @@ class Facts:
     envelope: bytes | None
     body: bytes | None
     bodystructure: bytes | None
+    header: bytes | None
     headers: tuple[tuple[str, str], ...] | None
+    head: str | None
     text: str | None
     preview: str | None
     attached: tuple[tuple[str, bool], ...] | None
@@ -63,6 +68,11 @@ class Facts:
         return [kind for kind in kinds if getattr(self, kind) is None]
 
 
+def any_missing(known: Collection[Facts], kinds: Collection[str]) -> bool:
+    """Whether one of these facts lacks one of these kinds: fast, for many that are all there."""
+    return any(None in map(attrgetter(kind), known) for kind in kinds)
+
+
 def compute(facts: Facts, raw: bytes, kinds: Collection[str]) -> None:
     """Fill in the kinds of these that are missing. The tree is kept where another kind needed it.
 
@@ -75,10 +85,14 @@ def compute(facts: Facts, raw: bytes, kinds: Collection[str]) -> None:
     if not _OF_HEADER.issuperset(missing):
         mail.data = served(raw)
         mail.root = facts.structure = facts.structure or parse(mail.data)
-        mail.fields = fields.split(mail.data, 0, mail.root.body)
     for kind in missing:
         if getattr(facts, kind) is None:
             setattr(facts, kind, _COMPUTE[kind](mail))
+
+
+def head_text(decoded: Iterable[tuple[str, str]]) -> str:
+    """Decoded header fields as ``Facts.head`` has them."""
+    return folded("\n".join([f"{name}: {value}" for name, value in decoded]))
 
 
 def _text(mail: Mail) -> str:
@@ -106,7 +120,9 @@ def _readable(mail: Mail, part: Part) -> str:
     return to_text(text)
 
 
-_OF_HEADER: Final = frozenset(("size", "envelope", "headers", "sorting", "threading", "plain_size"))  # without a tree
+_OF_HEADER: Final = frozenset(  # kinds that need no tree
+    ("size", "envelope", "header", "headers", "head", "sorting", "threading", "plain_size")
+)
 _PREVIEW: Final = 200  # characters (RFC 8970, 3.2)
 _PREVIEW_SOURCE: Final = 4_000  # characters of the text it is made of
 _COMPUTE: Final[dict[str, Callable[[Mail], Any]]] = {
@@ -115,7 +131,9 @@ _COMPUTE: Final[dict[str, Callable[[Mail], Any]]] = {
     "envelope": lambda mail: imapform.envelope(mail.fields),
     "body": lambda mail: imapform.body(mail.data, mail.root),
     "bodystructure": lambda mail: imapform.bodystructure(mail.data, mail.root),
+    "header": lambda mail: mail.header,
     "headers": lambda mail: fields.decoded(mail.fields),
+    "head": lambda mail: head_text(fields.decoded(mail.fields)),
     "text": _text,
     "preview": _preview,
     "attached": _attached,
@@ -128,7 +146,8 @@ _COMPUTE: Final[dict[str, Callable[[Mail], Any]]] = {
 def weight(facts: Facts) -> int:
     """About how many octets they take in memory."""
     octets = 200
-    for value in (facts.envelope, facts.body, facts.bodystructure, facts.text, facts.preview):
+    whole = (facts.envelope, facts.body, facts.bodystructure, facts.header, facts.head, facts.text, facts.preview)
+    for value in whole:
         if value is not None:
             octets += getsizeof(value)
     if facts.headers is not None:

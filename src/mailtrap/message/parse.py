@@ -83,13 +83,18 @@ class Mail:
     # ------------------------------------------------------------ header
 
     @cached_property
-    def fields(self) -> fields.Fields:
-        """The header fields as they stand. The body is not looked at."""
+    def header(self) -> bytes:
+        """The header as served, its empty line included. The body is not looked at."""
         if "root" in self.__dict__:
-            return fields.split(self.data, self.root.header, self.root.body)
+            return self.data[self.root.header : self.root.body]
         end = _EMPTY_LINE.search(self.raw, 0, _HEADER_PREFIX)
         block = self.data if end is None else structure.served(self.raw[: end.end()])
-        return fields.split(block, 0, structure.header_end(block))
+        return block[: structure.header_end(block)]
+
+    @cached_property
+    def fields(self) -> fields.Fields:
+        """The header fields as they stand."""
+        return fields.split(self.header)
 
     @cached_property
     def headers(self) -> Headers:

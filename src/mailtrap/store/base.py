@@ -149,22 +149,19 @@ class MessageRow:
         return message_id(self.received_at, self.seq)
 
 
-class CopyRow:
-    """A message in a mailbox. Never changed: new flags make a new row."""
+class CopyRow(NamedTuple):
+    """A message in a mailbox. Never changed: new flags make a new row.
 
-    __slots__ = ("flags", "internal_date", "message", "modseq", "prefix", "save_date", "uid")
+    A tuple, because stores make ten thousand at once.
+    """
 
-    def __init__(
-        self, uid: int, message: MessageRow, flags: frozenset[str], modseq: int, internal_date: float,
-        save_date: float, prefix: bytes = b"",
-    ) -> None:  # fmt: skip
-        self.uid = uid
-        self.message = message
-        self.flags = flags
-        self.modseq = modseq
-        self.internal_date = internal_date
-        self.save_date = save_date
-        self.prefix = prefix
+    uid: int
+    message: MessageRow
+    flags: frozenset[str]
+    modseq: int
+    internal_date: float
+    save_date: float
+    prefix: bytes = b""
 
     @property
     def size(self) -> int:

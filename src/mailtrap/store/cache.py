@@ -76,6 +76,8 @@ class FactsCache:
         the same at once both compute it, with the same result.
         """
         known = self._cache.get(seqs)
+        if len(known) == len(seqs) and not computing.any_missing(known.values(), kinds):
+            return [known[seq] for seq in seqs]
         answer: list[Facts | None] = []
         for seq in seqs:
             facts = known.get(seq)

@@ -30,7 +30,7 @@ def find(
     Raises:
         ServerRestarted: the tree has a mark of another life.
     """
-    test, kinds = search.predicate(bound(tree, store.life, lambda filed: _filed(store, filed, scopes)))
+    test, kinds, _ = search.predicate(bound(tree, store.life, lambda filed: _filed(store, filed, scopes)))
     boxes: dict[str, int | None] = {}
 
     def pages() -> Iterator[MessageRow]:
@@ -54,7 +54,7 @@ def fits(store: Store, row: MessageRow, tree: Tree) -> bool:
         places = [(box.account.address, box.name) for box, _ in store.copies_of(row.seq)]
         return frozenset([row.seq] if any(_is_place(wanted, *place) for place in places) else ())
 
-    test, kinds = search.predicate(bound(tree, store.life, filed))
+    test, kinds, _ = search.predicate(bound(tree, store.life, filed))
     return any(True for _ in _fitting(store, [row], test, kinds, {}))
 
 

@@ -262,8 +262,10 @@ class MemoryStore(Store):
     def facts(self, seqs: Sequence[int], kinds: Collection[str]) -> Sequence[Facts | None]:
         with self._lock:
             raws = {seq: self._raws[seq - self._first] for seq in seqs if self._row(seq) is not None}
-        found = iter(self._facts.get([seq for seq in seqs if seq in raws], kinds, raws.get))
-        return [next(found) if seq in raws else None for seq in seqs]
+        if len(raws) == len(seqs):
+            return self._facts.get(seqs, kinds, raws.get)
+        found = dict(zip(raws, self._facts.get([*raws], kinds, raws.get), strict=True))
+        return [found.get(seq) for seq in seqs]
 
     def remove(self, seqs: Collection[int], *, evicted: bool = False) -> int:
         with self._lock:

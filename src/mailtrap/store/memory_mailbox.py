@@ -10,6 +10,8 @@ The store's lock is held around every call.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import repeat
 
 from .. import limits
 from ..errors import NoSuchMailbox
@@ -28,6 +30,7 @@ from .base import (
 )
 from .flags import DELETED, SEEN, change
 
+_made = partial(tuple.__new__, CopyRow)  # without a call in Python for each
 _FEW = 32  # up to so many positions are deleted one by one; a longer list is built anew
 
 
@@ -126,17 +129,27 @@ class Mailbox:
 
     def copies(self, positions: Iterable[int]) -> list[CopyRow]:
         """The copies at these positions."""
-        uids, messages, arrived, own = self._uids, self._messages, self._arrived, self._own
-        rows = []
-        for position in positions:
-            uid = uids[position]
-            row = own.get(uid)
-            if row is None:
-                message = messages[position]
-                received = message.received_at
-                row = CopyRow(uid, message, NO_FLAGS, arrived[position], received, received)
-            rows.append(row)
-        return rows
+        uids: Sequence[int]
+        messages: Sequence[MessageRow]
+        if isinstance(positions, range):
+            uids, messages = (
+                self._uids[positions.start : positions.stop],
+                self._messages[positions.start : positions.stop],
+            )
+            arrived: Iterable[int] = self._arrived[positions.start : positions.stop]
+        else:
+            positions = list(positions)
+            uids = [self._uids[position] for position in positions]
+            messages = [self._messages[position] for position in positions]
+            arrived = [self._arrived[position] for position in positions]
+        own: list[CopyRow | None] = []
+        if self._own:
+            own = list(map(self._own.get, uids))
+            if None not in own:
+                return own  # type: ignore[return-value]  # just looked at
+        dates = [message.received_at for message in messages]
+        fresh = map(_made, zip(uids, messages, repeat(NO_FLAGS), arrived, dates, dates, repeat(b""), strict=False))
+        return [row or other for row, other in zip(own, fresh, strict=True)] if own else list(fresh)
 
     def _arrival(self, position: int) -> CopyRow:
         """A copy that is as it arrived."""

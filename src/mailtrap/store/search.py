@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from .. import clock
 from ..message import fields
 from ..message.collation import folded
-from ..message.facts import Facts
+from ..message.facts import Facts, head_text
 from . import alike, conditions
 from .alike import Alike
 from .base import CopyRow
@@ -221,10 +221,12 @@ class Predicate(NamedTuple):
     Attributes:
         test: asked with a copy and its facts: whether it fits. Without facts it may be None: it cannot tell.
         kinds: the kinds of facts it needs; empty: it always can tell.
+        blind: without facts it never can.
     """
 
     test: Test
     kinds: frozenset[str]
+    blind: bool = False
 
 
 def predicate(tree: Tree) -> Predicate:
@@ -260,15 +262,20 @@ def relevancy(tree: Tree) -> list[Alike]:
 
 def run(store: "Store", mailbox: int, tree: Tree) -> Sequence[int]:
     """The UIDs of the copies in a mailbox that fit, ascending."""
-    test, kinds = predicate(tree)
+    named, rest = _named(tree)
+    test, kinds, blind = predicate(rest)
     found: list[int] = []
     undecided: list[CopyRow] = []
-    for copy in store.copies(mailbox, _named(tree)):
-        fits = test(copy, None)
-        if fits:
-            found.append(copy.uid)
-        elif fits is None:
-            undecided.append(copy)
+    copies = store.copies(mailbox, named)
+    if blind:
+        undecided += copies
+    else:
+        for copy in copies:
+            fits = test(copy, None)
+            if fits:
+                found.append(copy.uid)
+            elif fits is None:
+                undecided.append(copy)
     for start in range(0, len(undecided), _CHUNK):
         chunk = undecided[start : start + _CHUNK]
         for copy, facts in zip(chunk, store.facts([copy.message.seq for copy in chunk], kinds), strict=True):
@@ -278,17 +285,23 @@ def run(store: "Store", mailbox: int, tree: Tree) -> Sequence[int]:
     return found
 
 
-def _named(tree: Tree) -> Collection[int] | None:
-    """The UIDs outside of which nothing fits, where that is easily said; else None."""
+def _named(tree: Tree) -> tuple[Collection[int] | None, Tree]:
+    """The UIDs outside of which nothing fits, where that is easily said, else None; and what of these fits."""
     if isinstance(tree, And):
-        return next((named for part in tree.trees if (named := _named(part)) is not None), None)
-    if isinstance(tree, Uids):
+        for place, part in enumerate(tree.trees):
+            named, rest = _named(part)
+            if named is not None:
+                others = (*tree.trees[:place], *tree.trees[place + 1 :])
+                if not isinstance(rest, All):
+                    others = (rest, *others)
+                return named, others[0] if len(others) == 1 else And(others)
+    elif isinstance(tree, Uids):
         ranges = _merged(tree.ranges)
         if len(ranges) == 1:
-            return range(ranges[0][0], ranges[0][1] + 1)
+            return range(ranges[0][0], ranges[0][1] + 1), All()
         if sum(last - first + 1 for first, last in ranges) <= _MANY:
-            return {uid for first, last in ranges for uid in range(first, last + 1)}
-    return None
+            return {uid for first, last in ranges for uid in range(first, last + 1)}, All()
+    return None, tree
 
 
 _CHEAP: Final[frozenset[str]] = frozenset()
@@ -299,16 +312,17 @@ def _compile(tree: Tree, now: float) -> Predicate:
         parts = [_compile(part, now) for part in tree.trees]
         parts.sort(key=lambda part: len(part.kinds))  # the cheap ones first
         kinds = _CHEAP.union(*(part.kinds for part in parts))
-        return Predicate(_junction([part.test for part in parts], isinstance(tree, And)), kinds)
+        blind = bool(parts) and all(part.blind for part in parts)
+        return Predicate(_junction([part.test for part in parts], isinstance(tree, And)), kinds, blind)
     if isinstance(tree, Not):
         part = _compile(tree.tree, now)
-        return Predicate(_negation(part.test), part.kinds)
+        return Predicate(_negation(part.test), part.kinds, part.blind)
     if isinstance(tree, HeaderContains):
-        return Predicate(_header(tree.name.lower(), folded(tree.text)), frozenset({"headers"}))
+        return Predicate(_header(tree.name.lower(), folded(tree.text)), frozenset({"headers"}), True)
     if isinstance(tree, Text):
-        return Predicate(_text(folded(tree.text)), frozenset({"headers", "text"}))
+        return Predicate(_text(folded(tree.text)), frozenset({"head", "text"}), True)
     if isinstance(tree, Body):
-        return Predicate(_body(folded(tree.text)), frozenset({"text"}))
+        return Predicate(_body(folded(tree.text)), frozenset({"text"}), True)
     if isinstance(tree, Alike):
         return Predicate(*alike.compiled(tree))
     if isinstance(tree, SentBefore | SentOn | SentSince):
@@ -433,7 +447,8 @@ def _header(name: str, text: str) -> Test:
     def test(copy: CopyRow, facts: Facts | None) -> bool | None:
         if facts is None:
             return None
-        return any(field == name and text in folded(value) for field, value in _headers(copy, facts))
+        values = [value for field, value in _headers(copy, facts) if field == name]
+        return bool(values) and text in folded("\n".join(values))
 
     return test
 
@@ -443,7 +458,10 @@ def _text(text: str) -> Test:
         if facts is None:
             return None
         assert facts.text is not None
-        return text in facts.text or any(text in f"{name}: {folded(value)}" for name, value in _headers(copy, facts))
+        assert facts.head is not None
+        if text in facts.text or text in facts.head:
+            return True
+        return bool(copy.prefix) and text in head_text(fields.decoded(fields.split(copy.prefix)))
 
     return test
 

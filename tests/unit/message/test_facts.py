@@ -20,6 +20,8 @@ def test_only_what_was_asked_for_is_computed(eml) -> None:
         "structure",
         "body",
         "bodystructure",
+        "header",
+        "head",
         "text",
         "preview",
         "attached",

@@ -244,7 +244,9 @@ def _whole(store: Store, row: CopyRow) -> bytes | None:
     """A message as it is served, header fields of the copy itself included; None where it was taken away."""
     seq = row.message.seq
     try:
-        octets = served(store.raw(seq))
+        octets = store.raw(seq)
+        if len(octets) != row.message.served_size:  # else there is no bare LF in it
+            octets = served(octets)
     except StoreError:
         if store.message(seq) is not None:
             raise
