@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test lint types check bench wheel clean
+.PHONY: serve test lint types types-of-examples check bench wheel clean
 
 serve: $(STAMP)
 	$(BIN)/mailtrap serve $(ARGS)
@@ -18,6 +18,11 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# What users write, checked against our types; needs what the examples import: the extra interop.
+types-of-examples: $(STAMP)
+	$(BIN)/mypy --allow-untyped-decorators tests/examples
+	$(BIN)/pyright --pythonpath $(BIN)/python tests/examples
 
 check: lint types test
 

@@ -1,6 +1,11 @@
-"""Writes docs/reference/settings.md anew from what mailtrap.config says:  python docs/generate.py"""
+"""Writes anew what stands in the documents and elsewhere too:  python docs/generate.py
+
+docs/reference/settings.md comes from mailtrap.config. Behind a line ``<!-- tests/examples/NAME.py -->`` of any other
+document comes that file, which is tested where it is.
+"""
 
 # ruff: noqa: INP001  a script, not a package
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import Field
@@ -9,7 +14,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mailtrap import config
 
-TARGET = Path(__file__).parent / "reference/settings.md"
+DOCS = Path(__file__).parent
+TARGET = DOCS / "reference/settings.md"
+WITH_EXAMPLES = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
+EXAMPLE = re.compile(r"^<!-- (tests/examples/\S+) -->\n(?:```python\n.*?^```\n)?", re.MULTILINE | re.DOTALL)
 HEAD = """# Settings
 
 This file is written by `docs/generate.py` from `mailtrap.config`.
@@ -66,6 +74,24 @@ def render() -> str:
     return "\n".join([HEAD, f"## {BOOT}", "", *boot, "", f"## {LIVE}", "", *live, ""])
 
 
+def with_examples(text: str) -> str:
+    """A document with its examples as they are now."""
+
+    def example(found: re.Match[str]) -> str:
+        code = (DOCS.parent / found[1]).read_text("utf-8")
+        return f"<!-- {found[1]} -->\n```python\n{code}```\n"
+
+    return EXAMPLE.sub(example, text)
+
+
+def written_anew() -> Iterator[tuple[Path, str]]:
+    """Each file that is written here, and what has to stand in it."""
+    yield TARGET, render()
+    for path in WITH_EXAMPLES:
+        yield path, with_examples(path.read_text("utf-8"))
+
+
 if __name__ == "__main__":
-    TARGET.write_text(render(), "utf-8")
-    sys.stdout.write(f"wrote {TARGET}\n")
+    for path, text in written_anew():
+        path.write_text(text, "utf-8")
+        sys.stdout.write(f"wrote {path}\n")
