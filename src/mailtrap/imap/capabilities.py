@@ -135,6 +135,7 @@ TABLE: Final = (
     Capability("UNAUTHENTICATE", "RFC 8437", ("UNAUTHENTICATE",), _logged_in),
     Capability("MESSAGELIMIT", "RFC 9738", (), _message_limit, value=_message_limit_value),
     Capability("SAVELIMIT", "RFC 9738", (), _message_limit, needs="SEARCHRES", value=_message_limit_value),
+    Capability("X-GM-EXT-1", "Gmail's", default=False),
 )  # fmt: skip
 
 BY_NAME: Final = {capability.name.upper(): capability for capability in TABLE}

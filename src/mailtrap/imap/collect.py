@@ -19,7 +19,7 @@ from typing import Final
 
 from .. import limits
 
-_LITERAL: Final = re.compile(rb"(?P<eight>~)?\{(?P<size>[0-9]{1,10})(?P<plus>\+)?\}\Z")
+_LITERAL: Final = re.compile(rb"(?P<eight>~)?\{(?P<size>[0-9]{1,20})(?P<plus>\+)?\}\Z")
 _TAIL: Final = 32  # octets of a dropped line that may still show a literal at its end
 
 

@@ -15,13 +15,14 @@ from ..message.facts import Facts
 from ..message.sections import Section, find
 from ..message.structure import Part
 from ..store.base import CopyRow
-from . import responses
+from ..store.search import thread_of
+from . import gmail, responses
 from .responses import Refusal
 from .tokens import Scanner, SyntaxFault
 
-_NAME: Final = re.compile(rb"[A-Za-z0-9.]+")
+_NAME: Final = re.compile(rb"[A-Za-z0-9.-]+")
 _SPEC: Final = re.compile(rb"[A-Za-z0-9.]*")
-_PARTIAL: Final = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
+_PARTIAL: Final = re.compile(rb"<([0-9]{1,19})\.([0-9]{1,19})>")
 _PATH: Final = re.compile(rb"(?:[1-9][0-9]{0,8}(?:\.[1-9][0-9]{0,8})*)?")
 _FIELD_NAMES: Final = 1000  # names in one HEADER.FIELDS
 _DECODABLE: Final = frozenset(
@@ -58,12 +59,13 @@ class Item:
 
 @dataclass(slots=True)
 class Slice:
-    """Some messages, in parallel: sequence numbers, copies, and their facts and their bytes where needed."""
+    """Some messages, in parallel: numbers, copies, and their facts, bytes and labels where needed."""
 
     numbers: Sequence[int]
     rows: Sequence[CopyRow]
     facts: Sequence[Facts] = ()
     served: Sequence[bytes] = ()
+    labels: Sequence[bytes] = ()
     flags: Callable[[Sequence[CopyRow]], Iterable[bytes]] = field(default=lambda rows: _flags(rows))
 
 
@@ -72,6 +74,10 @@ Column = Callable[[Slice], Iterable[Any]]
 
 def _flags(rows: Sequence[CopyRow]) -> Iterable[bytes]:
     return map(responses.flags, [row.flags for row in rows])
+
+
+def _threads(part: Slice) -> list[str]:
+    return [thread_of(row, facts) for row, facts in zip(part.rows, part.facts, strict=True)]
 
 
 def _number(part: Slice) -> Iterable[int]:
@@ -99,7 +105,10 @@ _PLAIN: Final[dict[str, tuple[bytes, Column, str]]] = {
     "MODSEQ": (b"(%d)", _of_row("modseq"), ""),  # RFC 7162, 3.1.4
     # RFC 8474, 5.1: the content's, so that all copies of a message have the same
     "EMAILID": (b"(M%b)", lambda part: [row.message.id.encode() for row in part.rows], ""),
-    "THREADID": (b"%b", lambda part: [b"NIL"] * len(part.rows), ""),  # RFC 8474, 5.2: there are no threads kept
+    "THREADID": (b"(T%b)", lambda part: [thread.encode() for thread in _threads(part)], "threading"),  # RFC 8474, 5.2
+    "X-GM-MSGID": (b"%d", lambda part: [row.message.number for row in part.rows], ""),
+    "X-GM-THRID": (b"%d", lambda part: map(gmail.thread_number, part.rows, _threads(part)), "threading"),
+    "X-GM-LABELS": (b"(%b)", lambda part: part.labels, ""),
     "SAVEDATE": (b"%b", lambda part: map(responses.date_time, [row.save_date for row in part.rows]), ""),
     "PREVIEW": (
         b"%b", lambda part: [responses.string((facts.preview or "").encode()) for facts in part.facts], "preview",
@@ -126,9 +135,10 @@ class Plan:
         needs_bytes: whether it needs the messages themselves.
         sets_seen: whether ``\\Seen`` is set by it.
         has_flags: whether FLAGS are among the items.
+        needs_labels: whether it needs the labels of the messages.
     """
 
-    __slots__ = ("_columns", "_template", "has_flags", "kinds", "needs_bytes", "sets_seen")
+    __slots__ = ("_columns", "_template", "has_flags", "kinds", "needs_bytes", "needs_labels", "sets_seen")
 
     def __init__(self, items: Sequence[Item], *, uid_only: bool = False) -> None:
         parts: list[bytes] = []
@@ -159,6 +169,7 @@ class Plan:
         self.needs_bytes: Final = self.sets_seen or any(
             item.section is not None and not item.section.of_header for item in items
         )
+        self.needs_labels: Final = any(item.name == "X-GM-LABELS" for item in items)
         self.has_flags: Final = any(item.name == "FLAGS" for item in items)
 
     def __call__(self, part: Slice) -> bytes:
@@ -240,6 +251,7 @@ def _root(facts: Facts) -> Part:
 _NEEDED: Final = {
     "MODSEQ": "CONDSTORE", "BINARY": "BINARY", "BINARY.PEEK": "BINARY", "BINARY.SIZE": "BINARY",
     "EMAILID": "OBJECTID", "THREADID": "OBJECTID", "SAVEDATE": "SAVEDATE", "PREVIEW": "PREVIEW",
+    "X-GM-MSGID": "X-GM-EXT-1", "X-GM-THRID": "X-GM-EXT-1", "X-GM-LABELS": "X-GM-EXT-1",
 }  # fmt: skip
 
 
@@ -325,6 +337,6 @@ def _read_partial(scanner: Scanner, label: bytes) -> tuple[bytes, tuple[int, int
     found = scanner.match(_PARTIAL, "a partial such as <0.1024>")
     first, _, count = found[1:-1].partition(b".")
     partial = int(first), int(count)
-    if not partial[1] or max(partial) >= 1 << 32:
-        raise SyntaxFault("A partial has a length, and numbers below 2**32", start)
+    if not partial[1] or max(partial) >= 1 << 63:  # RFC 9051, 9: number64
+        raise SyntaxFault("A partial has a length, and numbers below 2**63", start)
     return label + b"<%d>" % partial[0], partial

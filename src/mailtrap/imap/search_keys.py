@@ -9,9 +9,10 @@ from datetime import date
 from typing import Final
 
 from .. import limits
+from ..errors import QueryError
 from ..message import charsets
-from ..store import search
-from . import sequence
+from ..store import query, search
+from . import gmail, sequence
 from .responses import Refusal
 from .sequence import STAR, SequenceSet
 from .tokens import Scanner, SyntaxFault
@@ -45,12 +46,13 @@ _NUMBERS: Final[dict[str, Callable[[int], Tree]]] = {
 _NEEDED: Final = {
     "OLDER": "WITHIN", "YOUNGER": "WITHIN", "MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTID",
     "SAVEDBEFORE": "SAVEDATE", "SAVEDON": "SAVEDATE", "SAVEDSINCE": "SAVEDATE", "SAVEDATESUPPORTED": "SAVEDATE",
-    "FUZZY": "SEARCH=FUZZY",
+    "FUZZY": "SEARCH=FUZZY", "X-GM-MSGID": "X-GM-EXT-1", "X-GM-THRID": "X-GM-EXT-1", "X-GM-LABELS": "X-GM-EXT-1",
+    "X-GM-RAW": "X-GM-EXT-1",
 }  # fmt: skip
 _WITHIN: Final = ("OLDER", "YOUNGER")
 _WITH_ARGUMENT: Final = frozenset((
     "NOT", "FUZZY", "UID", "KEYWORD", "UNKEYWORD", "HEADER", "BODY", "TEXT", "MODSEQ", "EMAILID", "THREADID",
-    *_DAYS, *_NUMBERS, *_FIELDS,
+    "X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS", "X-GM-RAW", *_DAYS, *_NUMBERS, *_FIELDS,
 ))  # fmt: skip
 
 
@@ -146,14 +148,31 @@ class Reader:
             return self._modseq()
         if word in ("EMAILID", "THREADID"):
             return self._object(word)
+        if word.startswith("X-GM-"):
+            return self._gmail(word)
         return self._contains(search.Body if word == "BODY" else search.Text)
 
     def _object(self, word: str) -> Tree:
-        """RFC 8474, 6: EMAILID and THREADID. No message has a THREADID."""
+        """RFC 8474, 6: EMAILID and THREADID."""
         wanted = self.scanner.atom().decode("ascii")
-        if word == "THREADID" or not wanted.startswith("M"):
-            return search.Not(search.All())
-        return search.OfMessage(wanted[1:])
+        if word == "EMAILID" and wanted.startswith("M"):
+            return search.OfMessage(wanted[1:])
+        if word == "THREADID" and wanted.startswith("T"):
+            return search.OfThread(wanted[1:])
+        return search.Not(search.All())
+
+    def _gmail(self, word: str) -> Tree:
+        """What X-GM-EXT-1 adds; X-GM-RAW takes the query language of this server."""
+        if word == "X-GM-MSGID":
+            return search.Numbered(self.scanner.number(64))
+        if word == "X-GM-THRID":
+            return gmail.of_thread(self.scanner.number(64))
+        if word == "X-GM-LABELS":
+            return gmail.labelled(gmail.read_label(self.scanner))
+        try:
+            return query.parse(self._text())
+        except QueryError as error:
+            raise Refusal(f"The query cannot be understood: {error}", kind="BAD") from None
 
     def _modseq(self) -> Tree:
         """RFC 7162, 3.1.5. The MODSEQ is the copy's, whatever entry is named."""

@@ -12,6 +12,7 @@ from ..store.alike import score
 from ..store.base import CopyRow, Store
 from ..store.search import And, Tree, Uids, predicate, relevancy
 from ..wire.steps import Call, Pause, Step
+from . import gmail
 
 _FEW: Final = 16  # messages in the first slice; more when it goes quickly
 _MANY: Final = 512
@@ -37,6 +38,9 @@ def find(store: Store, mailbox: int, uids: Sequence[int], tree: Tree) -> Generat
     Args:
         uids: those that the mailbox has; another may be among the answer.
     """
+    if gmail.asks_for_places(tree):
+        account = (yield Call(store.mailbox_row, mailbox)).account
+        tree = yield Call(gmail.bound, store, account, tree)
     if store.blocking or not predicate(tree).kinds:
         everything: Sequence[int] = yield Call(store.search, mailbox, tree)
         return everything

@@ -9,6 +9,7 @@ Invariants:
 
 import re
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any, Final
 
 from .. import clock, limits
@@ -394,6 +395,9 @@ class IMAPSession(Machine):
                 raise
             except Exception as error:  # noqa: BLE001  the command is done: its reply stands
                 self.services.report(error, self.scope)
+            if self.condstore and self.view.withheld and reply.kind == "OK" and not reply.code:
+                # RFC 7162, 6: the client must not take a MODSEQ it saw for one up to which it knows everything
+                reply = replace(reply, code=f"HIGHESTMODSEQ {self.view.told}")
         if self._rules.active:
             answer = yield from self.ask("reply", spec.verb, **facts)
             reply = reply if answer is None else _as_reply(answer)

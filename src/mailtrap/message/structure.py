@@ -46,7 +46,7 @@ class Part:
         language: Content-Language, one for each tag.
         header, body, end: where its header, its body and what comes after it begin.
         lines: line ends in its body; 0 for a multipart, where nobody asks.
-        children: of a multipart; of a ``message/rfc822`` the one message inside.
+        children: of a multipart; of a ``message/rfc822`` or ``message/global`` the one message inside.
         broken: what is wrong with it, in a sentence; None where nothing is.
     """
 
@@ -178,7 +178,7 @@ class _Parser:
             if part.type == "multipart":
                 self.open_multipart(top, room)
                 return first
-            if part.type != "message" or part.subtype != "rfc822":
+            if part.type != "message" or not _holds_message(part):
                 return first
             if not room:
                 part.type, part.subtype = "application", "octet-stream"
@@ -300,6 +300,11 @@ def _describe(part: Part, data: bytes) -> None:
             part.language = tuple(tag for tag in tags if tag)
         elif (attribute := _SIMPLE.get(name)) is not None:
             setattr(part, attribute, unfold(value))
+
+
+def _holds_message(part: Part) -> bool:
+    """Whether a message lies in a part as it stands: that of message/global may be encoded (RFC 6532, 3.7)."""
+    return part.subtype == "rfc822" or (part.subtype == "global" and part.encoding in (b"7bit", b"8bit", b"binary"))
 
 
 _SIMPLE: Final = {

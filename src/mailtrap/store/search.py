@@ -206,9 +206,23 @@ class OfMessage:
     id: str
 
 
-_Plain: TypeAlias = All | Flag | Uids | OfMessage | Larger | Smaller | ModSeq | Older | Younger
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """It is a copy of the message with this number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfThread:
+    """It belongs to this conversation; see ``thread_of``."""
+
+    thread: str
+
+
+_Plain: TypeAlias = All | Flag | Uids | OfMessage | Numbered | Larger | Smaller | ModSeq | Older | Younger
 _Dated: TypeAlias = Before | On | Since | SavedBefore | SavedOn | SavedSince
-_OfFacts: TypeAlias = HeaderContains | Text | Body | Alike | SentBefore | SentOn | SentSince
+_OfFacts: TypeAlias = HeaderContains | Text | Body | Alike | OfThread | SentBefore | SentOn | SentSince
 Tree: TypeAlias = And | Or | Not | _Plain | _Dated | _OfFacts | conditions.Condition
 
 
@@ -323,6 +337,8 @@ def _compile(tree: Tree, now: float) -> Predicate:
         return Predicate(_text(folded(tree.text)), frozenset({"head", "text"}), True)
     if isinstance(tree, Body):
         return Predicate(_body(folded(tree.text)), frozenset({"text"}), True)
+    if isinstance(tree, OfThread):
+        return Predicate(_of_thread(tree.thread), frozenset({"threading"}))
     if isinstance(tree, Alike):
         return Predicate(*alike.compiled(tree))
     if isinstance(tree, SentBefore | SentOn | SentSince):
@@ -347,6 +363,8 @@ def _cheap(tree: _Plain | _Dated, now: float) -> Test:
             return _uids(_merged(ranges))
         case OfMessage(id_):
             return lambda copy, _: copy.message.id == id_
+        case Numbered(number):
+            return lambda copy, _: copy.message.number == number
         case Larger(octets):
             return lambda copy, _: copy.size > octets
         case Smaller(octets):
@@ -462,6 +480,22 @@ def _text(text: str) -> Test:
         if text in facts.text or text in facts.head:
             return True
         return bool(copy.prefix) and text in head_text(fields.decoded(fields.split(copy.prefix)))
+
+    return test
+
+
+def thread_of(copy: CopyRow, facts: Facts) -> str:
+    """The conversation of a message: one for all that name the same oldest message; else it is alone in its own.
+
+    Nothing is kept for it: it follows from the message's header, so copies have the same, and it never changes.
+    """
+    assert facts.threading is not None
+    return facts.threading.root or copy.message.id
+
+
+def _of_thread(thread: str) -> Test:
+    def test(copy: CopyRow, facts: Facts | None) -> bool | None:
+        return None if facts is None else thread_of(copy, facts) == thread
 
     return test
 

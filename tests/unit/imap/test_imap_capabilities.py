@@ -79,6 +79,7 @@ PROOFS: dict[str, Callable[[Client], bool]] = {
     "INPROGRESS": lambda c: told_of_progress(c),
     "UIDONLY": lambda c: bool(c.ok("ENABLE UIDONLY")) and b"* 1 UIDFETCH (" in c.ok("UID FETCH 1 FLAGS"),
     "UNAUTHENTICATE": lambda c: bool(c.ok("UNAUTHENTICATE")) and bool(c.ok("LOGIN eve@example.com pw")),
+    "X-GM-EXT-1": lambda c: c.ok("FETCH 1 X-GM-LABELS") == b"* 1 FETCH (X-GM-LABELS ())\r\n",
     "WITHIN": lambda c: c.ok("SEARCH OLDER 1000") == b"* SEARCH\r\n",
 }  # fmt: skip
 
@@ -113,7 +114,7 @@ class TestProofs:
 
     def test_every_command_of_the_table_is_there(self):
         for capability in TABLE:
-            assert capability.rfc.startswith(("RFC ", "draft-"))
+            assert capability.rfc.startswith(("RFC ", "draft-", "Gmail"))
             for verb in capability.commands:
                 assert verb in COMMANDS
 

@@ -81,7 +81,8 @@ class TestItems:
         "items",
         [
             "", "()", "FOO", "(FLAGS", "FLAGS)", "(FLAGS  UID)", "BODY[", "BODY[FOO]", "BODY[1", "BODY[]<0>",
-            "BODY[]<0.0>", "BODY[]<1.99999999999>", "BODY[MIME]", "BODY[HEADER.FIELDS]", "BODY[HEADER.FIELDS ()]",
+            "BODY[]<0.0>", "BODY[]<1.9999999999999999999>",
+            "BODY[MIME]", "BODY[HEADER.FIELDS]", "BODY[HEADER.FIELDS ()]",
             "BODY[HEADER (From)]", "BODY[0]", "BODY[1..2]", "BODY.PEEK", "RFC822.PEEK", "BODY[TEXT.1]",
         ],
     )  # fmt: skip

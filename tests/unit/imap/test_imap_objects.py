@@ -45,9 +45,18 @@ class TestObjectId:
         assert client.ok(b"SEARCH EMAILID " + first) == b"* SEARCH 1 3\r\n"
         assert client.ok(b"SEARCH NOT EMAILID " + first) == b"* SEARCH 2\r\n"
 
-    def test_there_are_no_threads(self, client):
-        assert client.ok("FETCH 1 THREADID") == b"* 1 FETCH (THREADID NIL)\r\n"
+    def test_a_conversation_has_an_id(self, world, client):
+        world.put(b"Message-ID: <a@x>\r\n\r\n")
+        world.put(b"Message-ID: <b@x>\r\nReferences: <a@x>\r\n\r\n")
+        client.ok("NOOP")
+        threads = re.findall(rb"THREADID \((T[0-9A-Za-z_-]{1,200})\)", client.ok("FETCH 1:4 THREADID"))
+        assert threads[2] == threads[3]
+        assert len(set(threads)) == 3
+        assert client.ok(b"SEARCH THREADID " + threads[3]) == b"* SEARCH 3 4\r\n"
+        assert client.ok(b"SEARCH THREADID " + threads[0]) == b"* SEARCH 1\r\n"
         assert client.ok("SEARCH THREADID x") == b"* SEARCH\r\n"
+        client.ok("COPY 3 INBOX")
+        assert threads[2] in client.ok("FETCH 5 THREADID")
 
     def test_taken_away(self, make_world):
         world = make_world(imap_capabilities=frozenset({"-OBJECTID"}))

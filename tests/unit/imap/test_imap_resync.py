@@ -274,3 +274,17 @@ class TestWithheld:
         assert b"EXPUNGE" not in answer
         client.ok("NOOP")
         assert b"HIGHESTMODSEQ %d)" % world.mailbox().highestmodseq in client.ok("STATUS INBOX (HIGHESTMODSEQ)")
+
+    @pytest.mark.parametrize(
+        "command", ["FETCH 1 (FLAGS MODSEQ)", "STORE 1 +FLAGS (x)", "SEARCH 1", "SORT (DATE) UTF-8 1"]
+    )
+    def test_tagged_replies_say_up_to_where_the_client_knows_everything(self, world, client, box, command):
+        client.ok("ENABLE QRESYNC")
+        before = world.mailbox().highestmodseq
+        world.store.expunge(box, [2])
+        world.store.set_flags(box, [1], ["\\Flagged"], "add")
+        _, tagged = client.raw(command)
+        assert tagged.startswith(b"OK [HIGHESTMODSEQ %d] " % before)
+        untagged, tagged = client.raw("NOOP")
+        assert b"VANISHED 2" in untagged
+        assert b"HIGHESTMODSEQ" not in tagged

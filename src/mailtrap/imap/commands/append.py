@@ -1,6 +1,6 @@
 """APPEND, of one message or several, and REPLACE (RFC 3501, 6.3.11; RFC 8508).
 
-MULTIAPPEND: RFC 3502; literal8: RFC 3516, 4.4; UTF8: RFC 6855, 4; CATENATE: RFC 4469.
+MULTIAPPEND: RFC 3502; literal8: RFC 3516, 4.4; UTF8: RFC 6855, 4, and RFC 9755; CATENATE: RFC 4469.
 """
 
 from collections.abc import Callable, Generator, Sequence

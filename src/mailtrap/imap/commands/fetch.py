@@ -9,7 +9,7 @@ from ...message.facts import Facts, compute
 from ...message.structure import served
 from ...store.base import Changes, CopyRow, Store
 from ...wire.steps import Call, Step
-from .. import responses, sequence
+from .. import gmail, responses, sequence
 from ..command import WITH_MAILBOX, Handled, command
 from ..fetch_items import Item, Plan, Slice, plain, read_items
 from ..message_limit import newest
@@ -34,7 +34,7 @@ _OCTETS: Final = 65_536  # of messages that are held at once; a larger one is he
 _QUICK: Final = 0.002  # seconds: a slice below it may grow
 
 _FLAGS: Final = plain("FLAGS")
-_UID: Final = plain("UID")
+UID: Final = plain("UID")
 _MODSEQ: Final = plain("MODSEQ")
 
 
@@ -46,8 +46,8 @@ def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     items = read_items(scanner, session.offers)
     since, vanished, partial = _read_modifiers(session, scanner, uid=uid)
     scanner.end()
-    if uid and _UID not in items and not session.uid_only:
-        items.insert(0, _UID)
+    if uid and UID not in items and not session.uid_only:
+        items.insert(0, UID)
     if since is not None and _MODSEQ not in items:
         items.append(_MODSEQ)  # RFC 7162, 3.1.4.1
     uids = session.selected.find(wanted, uid=uid)
@@ -58,7 +58,7 @@ def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     if partial is not None:
         uids = partial.of(uids)  # RFC 9394, 3.3: of those that are left
     uids, code = newest(session, uids)
-    told = yield from _tell(session, items, uids)
+    told = yield from answer_for(session, items, uids)
     if told < len(uids) and not uid:
         raise Refusal(EXPUNGED_MEANWHILE, "EXPUNGEISSUED")  # RFC 2180, 4.1; RFC 5530, 3
     return Reply("OK", f"{'UID ' if uid else ''}FETCH completed", code)
@@ -123,7 +123,7 @@ def vanished_earlier(view: View, changes: Changes, wanted: SequenceSet) -> bytes
     return b"* VANISHED (EARLIER) %b\r\n" % sequence.encode_ranges(gaps) if gaps else b""
 
 
-def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) -> Generator[Step, Any, int]:
+def answer_for(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) -> Generator[Step, Any, int]:
     """Answer for these messages; how many were there."""
     view, store = session.selected, session.services.store
     plan = Plan(items, uid_only=session.uid_only)
@@ -143,6 +143,7 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
         if plan.needs_bytes:
             for few in _groups([changed.get(row.uid, row) for row in rows] if changed else rows):
                 group = yield from _loaded(session, few, plan.kinds)
+                group.labels = yield from _labels(session, plan, group.rows)
                 chosen = with_flags if changed else plan
                 if group.rows:
                     group.flags = flags
@@ -156,8 +157,9 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
             if None in facts_of:  # taken away between the two questions
                 rows = [row for row, facts in zip(rows, facts_of, strict=True) if facts is not None]
         there = [facts for facts in facts_of if facts is not None]
+        labels = yield from _labels(session, plan, rows)
         if rows:
-            yield plan(Slice(view.numbers([row.uid for row in rows]), rows, there, (), flags))
+            yield plan(Slice(view.numbers([row.uid for row in rows]), rows, there, (), labels, flags))
         told += len(rows)
         now = clock.monotonic()
         if plan.kinds:
@@ -165,6 +167,15 @@ def _tell(session: "IMAPSession", items: Sequence[Item], uids: Sequence[int]) ->
         paused = yield from breathe(paused, position, len(uids))
         began = clock.monotonic()
     return told
+
+
+def _labels(session: "IMAPSession", plan: Plan, rows: Sequence[CopyRow]) -> Generator[Step, Any, Sequence[bytes]]:
+    """The labels of copies, encoded; none where they are not asked for."""
+    if not plan.needs_labels:
+        return ()
+    store, mailbox = session.services.store, session.selected.mailbox.id
+    found: Sequence[Sequence[str]] = yield Call(gmail.labels, store, session.account, mailbox, rows)
+    return [gmail.encoded(labels, utf8=session.utf8) for labels in found]
 
 
 def _with_flags(items: Sequence[Item], modseq: bool) -> list[Item]:
@@ -288,14 +299,14 @@ def flag_plan(
     session: "IMAPSession", *, uid: bool, silent: bool = False
 ) -> Callable[[Sequence[int], Sequence[CopyRow]], bytes]:
     """What STORE answers with for a slice of copies. Once CONDSTORE is enabled: with MODSEQ (RFC 7162, 3.1.3)."""
-    items = [_UID] if (uid or "QRESYNC" in session.enabled) and not session.uid_only else []
+    items = [UID] if (uid or "QRESYNC" in session.enabled) and not session.uid_only else []
     if not silent:
         items.append(_FLAGS)
     if session.condstore:
         items.append(_MODSEQ)
     plan = Plan(items, uid_only=session.uid_only)
     flags = flag_column(session)
-    return lambda numbers, rows: plan(Slice(numbers, rows, (), (), flags))
+    return lambda numbers, rows: plan(Slice(numbers, rows, (), (), (), flags))
 
 
 def slices(rows: Sequence[CopyRow]) -> Iterator[Sequence[CopyRow]]:

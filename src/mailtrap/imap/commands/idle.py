@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def idle(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 2177, 3: until the client says DONE. Without a mailbox there is nothing to tell."""
     del scanner, uid
-    session.heard("IDLE")
     yield b"+ idling\r\n"
     if session.view is not None:
         yield Watch((session.view.mailbox.id,))
+    # Not before: what a test does then would come in one piece with the continuation, behind which clients do not look.
+    session.heard("IDLE")
     try:
         line = yield from _wait(session)
     except Exception:

@@ -69,7 +69,7 @@ def _uses(scanner: Scanner) -> list[str]:
     if scanner.word("USE") != "USE":
         raise SyntaxFault("Expected USE", start)
     scanner.space()
-    return scanner.items(lambda: read_use(scanner))
+    return scanner.items(lambda: read_use(scanner), empty=True)
 
 
 def read_use(scanner: Scanner) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import limits
 from ...wire.steps import Step
-from .. import results, searching
+from .. import gmail, results, searching
 from ..command import WITH_MAILBOX, Handled, command
 from ..contexts import Context
 from ..message_limit import newest
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @command("SEARCH", WITH_MAILBOX, has_uid=True, numbered=True, quiet=True)
 def search(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 3501, 6.4.4."""
-    wanted = read_return(scanner, session.offers, context="SEARCH") if session.offers("ESEARCH") else None
+    wanted = (
+        read_return(scanner, session.offers, context="SEARCH") if session.rev2 or session.offers("ESEARCH") else None
+    )
     plain = wanted is None and not session.rev2  # RFC 9051, 6.4.4: the answer of IMAP4rev2 is always ESEARCH
     wanted = wanted or results.ALL
     start = scanner.position
@@ -113,6 +115,8 @@ def _keep(session: "IMAPSession", context: Context, reader: Reader) -> Generator
     contexts = session.selected.contexts
     if reader.within:
         reason = "What is older or younger changes by itself"
+    elif gmail.asks_for_places(context.tree):
+        reason = "What is in other mailboxes is not watched"
     elif len(contexts) >= limits.IMAP_CONTEXTS:
         reason = "Too many searches are kept up to date"
     else:

@@ -6,19 +6,25 @@ from typing import TYPE_CHECKING, Final
 
 from ...store.base import CopyRow, FlagMode
 from ...wire.steps import Call
-from .. import sequence
+from .. import gmail, sequence
 from ..command import WITH_MAILBOX, Handled, command
+from ..fetch_items import plain
 from ..message_limit import newest
 from ..responses import Refusal, Reply
 from ..rights import permitted, selected_rights
+from ..sequence import SequenceSet
 from ..telling import new_keywords, tell
 from ..tokens import Scanner, SyntaxFault
-from .fetch import EXPUNGED_MEANWHILE, flag_plan, slices
+from .fetch import EXPUNGED_MEANWHILE, UID, answer_for, flag_plan, slices
 
 if TYPE_CHECKING:
     from ..session import IMAPSession
 
 _MODES: Final[dict[str, FlagMode]] = {"FLAGS": "replace", "+FLAGS": "add", "-FLAGS": "remove"}
+
+_LABEL_MODES: Final[dict[str, FlagMode]] = {
+    "X-GM-LABELS": "replace", "+X-GM-LABELS": "add", "-X-GM-LABELS": "remove",
+}  # fmt: skip
 
 
 @command("STORE", WITH_MAILBOX, has_uid=True, numbered=True, quiet=True)
@@ -31,6 +37,8 @@ def store(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     word = scanner.word("FLAGS, +FLAGS or -FLAGS")
     silent = word.endswith(".SILENT")
     mode = _MODES.get(word.removesuffix(".SILENT"))
+    if word.removesuffix(".SILENT") in _LABEL_MODES and session.offers("X-GM-EXT-1"):
+        return (yield from _store_labels(session, scanner, wanted, word, uid=uid))
     if mode is None:
         raise SyntaxFault(f"{word} is none of FLAGS, +FLAGS and -FLAGS", start)
     scanner.space()
@@ -90,3 +98,22 @@ def _flags(scanner: Scanner) -> frozenset[str]:
     while scanner.take(b" "):
         found.append(scanner.flag())
     return frozenset(found)
+
+
+def _store_labels(session: "IMAPSession", scanner: Scanner, wanted: SequenceSet, word: str, *, uid: bool) -> Handled:
+    """X-GM-EXT-1: a label is a mailbox that has a copy of the message too, or a flag."""
+    silent = word.endswith(".SILENT")
+    mode = _LABEL_MODES[word.removesuffix(".SILENT")]
+    scanner.space()
+    labels = scanner.items(lambda: gmail.read_label(scanner), empty=True)
+    scanner.end()
+    view = session.writable()
+    if session.is_record:
+        raise Refusal("Nothing can be put into this account: it is the record of messages", "CANNOT")
+    if view.mailbox.account != session.account:
+        raise Refusal("Labels are given in one's own mailboxes", "NOPERM")
+    uids = view.find(wanted, uid=uid)
+    yield Call(gmail.relabel, session.services.store, session.account, view.mailbox.id, uids, labels, mode)
+    if not silent:
+        yield from answer_for(session, [*((UID,) if uid and not session.uid_only else ()), plain("X-GM-LABELS")], uids)
+    return Reply("OK", f"{'UID ' if uid else ''}STORE completed")
