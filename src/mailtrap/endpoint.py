@@ -63,7 +63,7 @@ class Endpoint:
             match: ``recipient= sender= user= mailbox= peer=``, compared as criteria are.
 
         Raises:
-            ConfigError: an unknown stage or name to match, or the HTTP listener.
+            ConfigError: an unknown command, stage or name to match, or the HTTP listener.
         """
         if self.name == "http":
             raise ConfigError("there are no rules for HTTP")

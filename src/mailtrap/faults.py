@@ -3,10 +3,11 @@
 The sessions ask at one seam, before each command and each reply; without rules that costs one attribute test.
 """
 
+import difflib
 import itertools
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -211,6 +212,7 @@ class Rule:
         return any(_of_domain(facts.get(name), self.scope.domain) for name in _NAMING)
 
 
+_ANYWHERE: Final = ("*", "CONNECT")  # commands of rules for every listener
 _NAMING: Final = ("recipient", "user", "sender")
 _WITH_CODES: Final = ("smtp", "smtps", "submission", "lmtp")
 
@@ -239,12 +241,16 @@ def _number(name: str, value: Any, *, whole: bool = False) -> Any:
 class RuleBook:
     """The rules of one server, of all its scopes.
 
+    Args:
+        verbs: the commands there are on a listener; without it a rule may name any.
+
     Attributes:
         numbers: the next rule's.
         active: whether there is any rule at all: the one attribute that sessions test.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, verbs: Callable[[str], Collection[str]] | None = None) -> None:
+        self._verbs = verbs
         self.numbers = itertools.count(1)
         self.active = False
         self.lock = threading.RLock()
@@ -265,8 +271,9 @@ class RuleBook:
         """A new rule at the end of the book; it acts once it has an action.
 
         Raises:
-            ConfigError: an unknown stage or name to match.
+            ConfigError: an unknown command, stage or name to match.
         """
+        self._check_command(listener, command.upper())
         if stage not in ("before", "after", "reply"):
             raise ConfigError(f"no stage {stage!r}: before, after, reply")
         if unknown := sorted(set(match) - _FACTS):
@@ -278,6 +285,16 @@ class RuleBook:
         with self.lock:
             self._rules.append(rule)
         return rule
+
+    def _check_command(self, listener: str, command: str) -> None:
+        """A rule for a command that never comes would wait for it in vain, and its test would blame the program."""
+        if self._verbs is None or command in _ANYWHERE or command in (verbs := self._verbs(listener)):
+            return
+        without_uid = command.removeprefix("UID ")
+        if without_uid in verbs:
+            raise ConfigError(f"{listener} has no command {command!r}: UID {without_uid} is {without_uid!r} for rules")
+        near = difflib.get_close_matches(command, sorted({*verbs, *_ANYWHERE}), n=1)
+        raise ConfigError(f"{listener} has no command {command!r}" + (f"; the nearest is {near[0]!r}" if near else ""))
 
     def remove(self, rule: Rule) -> None:
         """Take one rule away; nothing happens when it is not there."""

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import clock, config, limits
@@ -28,6 +28,7 @@ from .net.unix import UnixListener
 from .plugins import Plugins
 from .scopes import Scope, Scopes
 from .smtp.edge import Edge
+from .smtp.session import COMMANDS as OF_SMTP
 from .smtp.session import Flavour, SMTPSession
 from .store.base import Hint, MessageRow, Receipt, Store
 from .store.open import open_store
@@ -59,7 +60,7 @@ class Parts:
     def __init__(self, boot: config.Boot, live: dict[str, Any]) -> None:
         self.boot = boot
         self.scopes = Scopes(live)
-        self.rules = RuleBook()
+        self.rules = RuleBook(_verbs)
         self.bell = Bell()
         self.commands = Commands()
         self.sessions: deque[Session] = deque(maxlen=limits.SESSIONS)
@@ -268,6 +269,20 @@ class Parts:
             function(*args)  # not started, or stopped: whoever calls is no event loop of ours
         else:
             hub.work(function, args, self._worked)
+
+
+def _verbs(listener: str) -> Collection[str]:
+    """The commands there are on a listener. Modules are loaded where a rule asks, as where a connection does."""
+    protocol = _PROTOCOLS[listener]
+    if protocol == "imap":
+        from .imap.commands import COMMANDS as OF_IMAP
+
+        return OF_IMAP.keys()
+    if protocol == "pop3":
+        from .pop3.commands import COMMANDS as OF_POP3
+
+        return [command.verb for command in OF_POP3.values()]
+    return [command.verb for command in OF_SMTP.values()]
 
 
 def boot_settings(settings: dict[str, Any]) -> tuple[config.Boot, dict[str, Any]]:

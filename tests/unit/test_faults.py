@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from mailtrap import MailServer
 from mailtrap.endpoint import Endpoint
 from mailtrap.errors import ConfigError
 from mailtrap.faults import Disconnected, Respond, RuleBook
@@ -125,3 +126,23 @@ def test_rules_belong_to_a_scope_and_hold_below_it(book, scopes, smtp):
 def test_what_cannot_be_is_said_at_once(smtp, make):
     with pytest.raises(ConfigError):
         make(smtp)
+
+
+@pytest.mark.parametrize(
+    ("listener", "command", "said"),
+    [
+        ("smtp", "RPCT", "smtp has no command 'RPCT'; the nearest is 'RCPT'"),
+        ("submission", "rcpt to", "submission has no command 'RCPT TO'; the nearest is 'RCPT'"),
+        ("lmtp", "STORE", "lmtp has no command 'STORE'"),
+        ("pop3s", "RETRIEVE", "pop3s has no command 'RETRIEVE'; the nearest is 'RETR'"),
+        ("imap", "UID COPY", "imap has no command 'UID COPY': UID COPY is 'COPY' for rules"),
+        ("imaps", "FETHC", "imaps has no command 'FETHC'; the nearest is 'FETCH'"),
+        ("smtp", "CONECT", "smtp has no command 'CONECT'; the nearest is 'CONNECT'"),
+    ],
+)
+def test_a_command_that_never_comes(listener: str, command: str, said: str) -> None:
+    with MailServer(http_port=None) as server:
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            getattr(server, listener).on(command)
+        for known in ("*", "connect", "QUIT" if listener not in ("imap", "imaps") else "fetch"):
+            getattr(server, listener).on(known)
