@@ -37,6 +37,7 @@ IMAP_DROP: Final = 128 * MB  # of literals that a client sent without waiting, a
 IMAP_NAME: Final = 1000  # characters of a mailbox's name
 IMAP_DEPTH: Final = 50  # nested parentheses
 IMAP_CONTEXTS: Final = 16  # searches of one session that are kept up to date (RFC 5267)
+IMAP_NOTIFIED: Final = 5_000  # mailboxes that a session is told of (RFC 5465)
 IMAP_ANNOTATION: Final = 16 * KB  # the value of one annotation
 IMAP_ANNOTATIONS: Final = 100  # annotations of one mailbox, or of the server, that one user sees
 

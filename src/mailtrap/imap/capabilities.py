@@ -128,6 +128,7 @@ TABLE: Final = (
     Capability("METADATA", "RFC 5464", ("GETMETADATA", "SETMETADATA")),
     Capability("LIST-METADATA", "RFC 9590", needs="METADATA"),
     Capability("COMPRESS=DEFLATE", "RFC 4978", ("COMPRESS",), _not_compressed),
+    Capability("NOTIFY", "RFC 5465", ("NOTIFY",)),
     Capability("REPLACE", "RFC 8508", ("REPLACE",)),
     Capability("CATENATE", "RFC 4469"),
     Capability("INPROGRESS", "RFC 9585"),

@@ -96,6 +96,11 @@ class Collector:
                 return event
         return None
 
+    @property
+    def between(self) -> bool:
+        """Whether no command has come in part, but for its first line."""
+        return not self._text and self._literal is None and not self._skip and self._announced is None
+
     def accept(self) -> None:
         """Read the announced literal."""
         assert self._announced is not None

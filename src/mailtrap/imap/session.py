@@ -30,6 +30,7 @@ from . import capabilities, responses
 from .collect import Announced, Collector, Command, Dropped, Overflow
 from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, WITH_MAILBOX, Gate, Handled, Spec
 from .commands import COMMANDS
+from .commands.notify import Notifier, told
 from .log import Log
 from .namespace import Namespace
 from .responses import Goodbye, Refusal, Reply
@@ -64,6 +65,7 @@ class IMAPSession(Machine):
         uses_numbers: whether this command has sequence numbers, so that EXPUNGE must wait.
         compressed: whether the connection has the deflate layer.
         logging_out: whether the session ends after the tagged reply of this command.
+        notifier: what the client is told without asking (RFC 5465); None: what happens in the selected mailbox.
         afterwards: what is done after that reply has left, where it is OK.
         tag: of the command that is carried out.
     """
@@ -76,6 +78,7 @@ class IMAPSession(Machine):
         self.enabled: set[str] = set()
         self.uses_numbers = False
         self.compressed = False
+        self.notifier: Notifier | None = None
         self.logging_out = False
         self.afterwards: Callable[[], Steps] | None = None
         self._unknown = 0
@@ -170,6 +173,7 @@ class IMAPSession(Machine):
         """As it was before the login: nobody, no mailbox, nothing enabled (RFC 8437, 3)."""
         self.key = None
         self.view = None
+        self.notifier = None
         self.enabled.clear()
         self.record.user = self.record.mechanism = None
         self.scope = self.services.scopes.current
@@ -250,6 +254,9 @@ class IMAPSession(Machine):
             if event is None:
                 if self.eof:
                     return None
+                if self._has_news():
+                    yield from self._notify()
+                    continue  # a command may have come meanwhile
                 yield NEED_DATA
             elif isinstance(event, Command):
                 return event
@@ -272,6 +279,19 @@ class IMAPSession(Machine):
                     self._log.command(event.command.text)
                     yield from self._finish(_tag_of(event.command.text), refused)
                     gate = refused = None
+
+    def _has_news(self) -> bool:
+        """Whether to look for what a client has to be told now, between two commands (RFC 5465, 3)."""
+        notifier = self.notifier
+        return notifier is not None and self.collector.between and (self.woken or notifier.stale(self))
+
+    def _notify(self) -> Steps:
+        try:
+            yield from self._log.kept(told(self))
+        except (Goodbye, Disconnected):
+            raise
+        except Exception as error:  # noqa: BLE001  the next hint is another chance
+            self.services.report(error, self.scope)
 
     def _announced(self, event: Announced, gate: Gate | None) -> Generator[Step, Any, tuple[Gate | None, Reply | None]]:
         """Whether the literal is wanted: who takes the command decides, before a single octet of it is read."""

@@ -70,6 +70,8 @@ def tell(session: "IMAPSession", *, expunges: bool, explicit: bool = False) -> S
             output += yield from _updated(session, view, context, changed)
     if output:
         yield output
+    if news.arrived and session.notifier is not None:
+        yield from session.notifier.arrived(session, news.arrived)
 
 
 def _taken_out(view: View, news: News) -> bytes:
@@ -114,7 +116,8 @@ def _said(session: "IMAPSession", view: View, news: News, changes: Changes, rece
         if not session.rev2:
             lines.append(b"* %d RECENT\r\n" % view.recent)
     lines.append(new_keywords(view, changes.changed))
-    lines += [flags_line(session, view, number, copy) for number, copy in news.changed]
+    if session.notifier is None or session.notifier.tells_flags:
+        lines += [flags_line(session, view, number, copy) for number, copy in news.changed]
     return b"".join(lines)
 
 

@@ -74,6 +74,9 @@ PROOFS: dict[str, Callable[[Client], bool]] = {
     "METADATA": lambda c: bool(c.ok('SETMETADATA "" (/private/a "b")')) and b'"b"' in c.ok('GETMETADATA "" /private/a'),
     "LIST-METADATA": lambda c: b"(/shared/a NIL)" in c.ok('LIST "" INBOX RETURN (METADATA (/shared/a))'),
     "COMPRESS=DEFLATE": lambda c: bool(c.ok("COMPRESS DEFLATE")) and isinstance(c.steps[-1], StartDeflate),
+    "NOTIFY": lambda c: b"STATUS INBOX (" in c.ok("UNSELECT") + c.ok(
+        "NOTIFY SET STATUS (personal (MessageNew MessageExpunge))"
+    ),
     "REPLACE": lambda c: b"* 1 EXPUNGE" in c.literal(b"REPLACE 1 INBOX {}", MAIL),
     "CATENATE": lambda c: b"x OK [" in c.send(b'x APPEND INBOX CATENATE (URL ";UID=1")\r\n'),
     "INPROGRESS": lambda c: told_of_progress(c),

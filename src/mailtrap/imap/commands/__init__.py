@@ -16,6 +16,7 @@ from . import (
     metadata,
     misc,
     multisearch,
+    notify,
     quota,
     search,
     select,
@@ -27,5 +28,5 @@ COMMANDS: Final[Mapping[str, Spec]] = REGISTRY
 
 __all__ = [
     "COMMANDS", "acl", "append", "auth", "copy", "fetch", "idle", "listing", "mailbox", "metadata",
-    "misc", "multisearch", "quota", "search", "select", "sort", "store",
+    "misc", "multisearch", "notify", "quota", "search", "select", "sort", "store",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from ...message.address import Address
 from ...message.envelope import Envelope
 from ...wire import sasl
 from ...wire.machine import Steps
-from ...wire.steps import StartDeflate, StartTLS
+from ...wire.steps import StartDeflate, StartTLS, Watch
 from .. import capabilities
 from ..command import AFTER_LOGIN, BEFORE_LOGIN, Handled, command
 from ..responses import Refusal, Reply
@@ -97,6 +97,7 @@ def unauthenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
     """RFC 8437, 3: as before the login; nothing is expunged. The layers of the connection stay."""
     del scanner, uid
     session.forget_login()
+    yield Watch(())
     return Reply("OK", "Logged out", b"CAPABILITY " + (yield from capabilities.offered(session)))
 
 

@@ -19,19 +19,26 @@ def idle(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 2177, 3: until the client says DONE. Without a mailbox there is nothing to tell."""
     del scanner, uid
     yield b"+ idling\r\n"
-    if session.view is not None:
-        yield Watch((session.view.mailbox.id,))
+    yield _watch(session, idle=True)
     # Not before: what a test does then would come in one piece with the continuation, behind which clients do not look.
     session.heard("IDLE")
     try:
         line = yield from _wait(session)
     except Exception:
-        yield Watch(())
+        yield _watch(session, idle=False)
         raise
-    yield Watch(())
+    yield _watch(session, idle=False)
     if line.upper() != b"DONE":
         raise Refusal("IDLE ends with DONE", kind="BAD")
     return None
+
+
+def _watch(session: "IMAPSession", *, idle: bool) -> Watch:
+    """What the session is woken for: the selected mailbox in IDLE, and always what NOTIFY asked for."""
+    wanted = [] if session.notifier is None else list(session.notifier.watch(session).wanted)
+    if idle and session.view is not None and session.view.mailbox.id not in wanted:
+        wanted.append(session.view.mailbox.id)
+    return Watch(wanted)
 
 
 def _wait(session: "IMAPSession") -> Generator[Step, Any, bytes]:
@@ -41,6 +48,10 @@ def _wait(session: "IMAPSession") -> Generator[Step, Any, bytes]:
         session.woken = False
         if session.view is not None:
             yield from tell(session, expunges=True, explicit=True)
+        if session.notifier is not None:
+            if news := (yield from session.notifier.news(session)):
+                yield news
+            yield _watch(session, idle=True)
         while not session.woken:
             if session.eof or b"\n" in session.buffer or len(session.buffer) > limits.IMAP_LINE:
                 return (yield from session.read_line())
