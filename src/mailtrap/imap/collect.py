@@ -76,7 +76,7 @@ class Collector:
         self._total = 0
         self._searched = 0
         self._literal: bytearray | None = None  # the one that is filled now
-        self._filled = 0
+        self._missing = 0  # octets of it that have not come
         self._skip = 0  # octets of a literal to be dropped
         self._skipped = 0  # of all those of the command
         self._dropping = False
@@ -104,8 +104,8 @@ class Collector:
     def accept(self) -> None:
         """Read the announced literal."""
         assert self._announced is not None
-        self._literal = bytearray(self._announced.size)
-        self._filled = 0
+        self._literal = bytearray()  # it grows as octets come: what is only announced must not cost memory
+        self._missing = self._announced.size
         self._announced = None
 
     def refuse(self) -> None:
@@ -131,12 +131,12 @@ class Collector:
         literal = self._literal
         if literal is None:
             return True
-        taken = min(len(literal) - self._filled, len(buffer))
-        with memoryview(buffer) as view, memoryview(literal) as room:
-            room[self._filled : self._filled + taken] = view[:taken]
+        taken = min(self._missing, len(buffer))
+        with memoryview(buffer) as view:
+            literal += view[:taken]
         del buffer[:taken]
-        self._filled += taken
-        if self._filled < len(literal):
+        self._missing -= taken
+        if self._missing:
             return False
         self._literals.append(bytes(literal))
         self._literal = None

@@ -31,16 +31,16 @@ from .base import (
 from .flags import DELETED, SEEN, change
 
 _made = partial(tuple.__new__, CopyRow)  # without a call in Python for each
-_FEW = 32  # up to so many positions are deleted one by one; a longer list is built anew
+_FEW = 32  # up to so many positions are deleted one by one, a longer list is built anew; so many changes are kept
 
 
 class Mailbox:
     """A mailbox and its copies."""
 
     __slots__ = (
-        "_arrived", "_log", "_log_uids", "_messages", "_own", "_uid_tuple", "_uids", "_vanished", "account", "acl",
-        "alive", "annotations", "deleted", "deleted_size", "forgotten", "highestmodseq", "id", "name", "recent_from",
-        "selectable", "size", "special_use", "uidnext", "uidvalidity", "unread", "unseen",
+        "_arrived", "_log", "_log_uids", "_messages", "_own", "_told", "_uid_tuple", "_uids", "_vanished", "account",
+        "acl", "alive", "annotations", "deleted", "deleted_size", "forgotten", "highestmodseq", "id", "name",
+        "recent_from", "selectable", "size", "special_use", "uidnext", "uidvalidity", "unread", "unseen",
     )  # fmt: skip
 
     def __init__(self, id: int, account: Key, name: str, uidvalidity: int, selectable: bool = True) -> None:  # noqa: A002
@@ -68,6 +68,7 @@ class Mailbox:
         self._log = array("Q")  # MODSEQs of flag changes
         self._log_uids = array("Q")
         self._uid_tuple: tuple[int, ...] | None = ()
+        self._told: tuple[int, Changes] | None = None  # a MODSEQ, and what happened after it
         self.unseen = self.deleted = self.size = self.deleted_size = 0
         self.unread = 0  # of the unseen, those that were submitted
 
@@ -175,7 +176,15 @@ class Mailbox:
         return self._messages
 
     def changes(self, since: int) -> Changes:
-        """What happened after a MODSEQ."""
+        """What happened after a MODSEQ. A short answer is kept: all who wait for news ask the same."""
+        known = self._told
+        if known is not None and known[0] == since and known[1].highestmodseq == self.highestmodseq:
+            return known[1]
+        changes = self._changes(since)
+        self._told = (since, changes) if len(changes.changed) + len(changes.vanished) <= _FEW else None
+        return changes
+
+    def _changes(self, since: int) -> Changes:
         arrivals = bisect_right(self._arrived, since)
         changed = set(self._log_uids[bisect_right(self._log, since) :])
         positions = [position for position in self.find(changed) if position < arrivals] if changed else []
