@@ -7,9 +7,9 @@ at once, because a message never changes.
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from mailtrap import ConfigError, Copy, Mailbox, MailServer, Message, UnexpectedMessage
+from mailtrap import CLIENTS, ConfigError, Copy, Mailbox, MailServer, Message, UnexpectedMessage, unsupported
 
 _WORD: Final = re.compile(r"\w+")
 _URL: Final = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+")
@@ -146,6 +146,32 @@ class Expectation:
         if why := complaint(message, domain, selector, dns):
             wanted = domain if selector is None else f"{domain} with selector {selector}"
             raise AssertionError(f"{message!r} is not signed by {wanted}: {why}")
+
+    def to_support_clients(
+        self, *clients: str, level: Literal["full", "partial"] = "partial", ignore: Iterable[str] = ()
+    ) -> None:
+        """The HTML uses nothing that these mail programs are known to lack. What is not known is not judged.
+
+        Args:
+            clients: ``"apple-mail" "gmail" "outlook" "outlook-web" "outlook-mac" "outlook-mobile" "yahoo" "samsung"
+                "thunderbird"``; all of them where none is named. ``"outlook"`` is the one that renders with Word.
+            level: ``"full"``: what works partly, or in some of a program's apps alone, counts as lacking too.
+            ignore: ids of features that do not count, as the text of the failure has them.
+
+        Raises:
+            AssertionError: the text lists what each program lacks. A mail without HTML lacks nothing.
+            ConfigError: a program that nothing is known of, or another level.
+        """
+        __tracebackhide__ = True
+        message = self._of("to_support_clients", Message)
+        ignored = {ignore} if isinstance(ignore, str) else set(ignore)
+        lines = []
+        for client, found in unsupported(message.html or "", clients or CLIENTS, level).items():
+            if lacks := [use for use in found if use.id not in ignored]:
+                lines.append(f"  {client} ({CLIENTS[client]}):")
+                lines += [f"    {use.name}: {use.by(client)} ({use.id})" for use in lacks]
+        if lines:
+            raise AssertionError("\n".join([f"the HTML of {message!r} uses what mail programs lack:", *lines]))
 
     def _of(self, name: str, *kinds: type[Any]) -> Any:
         __tracebackhide__ = True

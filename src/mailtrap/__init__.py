@@ -13,6 +13,8 @@ __version__: Final = "0.1.0"
 
 if TYPE_CHECKING:
     from .checks import Finding as Finding
+    from .checks.client_table import CLIENTS as CLIENTS
+    from .checks.clients import unsupported as unsupported
     from .delivery.refusal import Refusal as Refusal
     from .endpoint import Endpoint as Endpoint
     from .errors import (
@@ -84,7 +86,8 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "Account": "mailboxes", "Address": "message.address", "AmbiguousMessage": "errors",
-    "Attachment": "message.model", "BlockingWait": "errors", "Cancellation": "waiting", "Change": "hookspecs",
+    "Attachment": "message.model", "BlockingWait": "errors", "CLIENTS": "checks.client_table",
+    "Cancellation": "waiting", "Change": "hookspecs",
     "Command": "transcript", "ConfigError": "errors", "Copy": "message.model", "Endpoint": "endpoint",
     "Envelope": "message.envelope", "Expected": "waiting", "Finding": "checks", "Link": "message.model",
     "MailLike": "message.compose", "MailServer": "server", "Mailbox": "mailboxes", "MailtrapError": "errors",
@@ -92,7 +95,7 @@ _HOMES: Final = {
     "PortInUse": "errors", "QueryError": "errors", "Refusal": "delivery.refusal", "Refuse": "hookspecs",
     "Rule": "faults", "ServerError": "errors", "ServerRestarted": "errors", "Session": "transcript",
     "StoreError": "errors", "TLS": "transcript", "UnexpectedMessage": "errors", "WaitCancelled": "errors",
-    "fast": "hookspecs", "hookimpl": "hookspecs",
+    "fast": "hookspecs", "hookimpl": "hookspecs", "unsupported": "checks.clients",
 }  # fmt: skip
 __all__ = sorted(_HOMES)
 

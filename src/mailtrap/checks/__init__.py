@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Severity = Literal["error", "warning", "info"]
 
 # name -> module here; its function of that name is the check
-CHECKS: Final = ("lint",)
+CHECKS: Final = ("lint", "clients")
 
 
 @dataclass(frozen=True, slots=True)
