@@ -14,6 +14,8 @@ from typing import NoReturn
 
 import pytest
 
+from mailtrap import MailServer
+
 HERE = Path(__file__).parent
 EXAMPLES = sorted(path.name for path in HERE.glob("*_*.py") if not path.name.startswith("test_"))
 NEEDS = {
@@ -48,9 +50,16 @@ def test_the_tutorial(tmp_path: Path) -> None:
     run(tmp_path)
 
 
-def run(folder: Path) -> None:
+def test_the_same_on_a_server_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_bytes((HERE / "look_at_a_sidecar.py").read_bytes())
+    with MailServer() as server:
+        run(tmp_path, "-p", "no:asyncio", "--mailtrap-url", server.http.url)
+        assert [message.subject for message in server.page(all_scopes=True)] == ["Reset"]
+
+
+def run(folder: Path, *options: str) -> None:
     """Run pytest in a folder; everything has to pass."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"=+ \d+ passed in ", done.stdout), done.stdout
