@@ -32,7 +32,7 @@ class Endpoint:
         """Whether and how it speaks TLS now."""
         if self.name in ("smtps", "pop3s", "imaps"):
             return "implicit"
-        if self.name in ("http", "lmtp") or self.scope.live.starttls == "off":
+        if self.name == "http" or self.scope.live.starttls == "off":
             return "none"
         return "starttls"
 

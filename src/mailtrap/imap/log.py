@@ -1,18 +1,15 @@
 """What the transcript has of an IMAP session: commands without their secrets, and answers, long ones by their size."""
 
-import re
 from collections.abc import Generator
 from typing import Any, Final, TypeVar
 
 from ..transcript import Session
+from ..wire.secrets import redacted
 from ..wire.steps import Step
 from .responses import Reply
 
 T = TypeVar("T")
 
-_SECRET: Final = re.compile(
-    rb'([^ ]+ +(?:LOGIN(?: +(?:"[^"]*"|[^" ]+))?|AUTHENTICATE(?: +[^" ]+)?)).*', re.IGNORECASE | re.DOTALL
-)
 _SHOWN: Final = bytes(c if 32 <= c != 127 else ord("?") for c in range(256))
 _COMMANDS_PER_CUT: Final = 8  # so many commands share one piece of the transcript
 _TOLD: Final = 2048  # octets of one step's output that still go into the transcript as they are
@@ -77,9 +74,3 @@ class Log:
         if self.commands % _COMMANDS_PER_CUT == 0:
             self._record.cut()
         return line
-
-
-def redacted(text: bytes) -> bytes:
-    """The command as the transcript may have it: no password, no SASL response."""
-    found = _SECRET.match(text)
-    return found[1] + b" ***" if found and len(found[1]) < len(text) else text

@@ -49,7 +49,7 @@ class Command:
         state: it is valid in; None: in both.
         capability: what has to be offered for the command to be known; None: always known.
         multiline: whether it answers ``+OK`` with a body: always, never, or None: without an argument.
-        secret: how many words, verb included, may be written into the record; None: all.
+        secret: it carries what must not be written down.
     """
 
     verb: str
@@ -57,14 +57,7 @@ class Command:
     state: State | None
     capability: str | None = None
     multiline: bool | None = False
-    secret: int | None = None
-
-    def recorded(self, line: bytes) -> bytes:
-        """The line as it may be written down."""
-        if self.secret is None:
-            return line
-        words = line.split(b" ", self.secret)
-        return b" ".join([*words[: self.secret], b"****"]) if len(words) > self.secret else line
+    secret: bool = False
 
     def multiline_with(self, argument: bytes) -> bool:
         """Whether it answers ``+OK`` with a body."""

@@ -140,9 +140,9 @@ COMMANDS: Final[Mapping[bytes, Command]] = {
     for command in (
         Command("CAPA", _capa, None, "CAPA", multiline=True),
         Command("USER", authorization.user, BEFORE, "USER"),
-        Command("PASS", authorization.password, BEFORE, "USER", secret=1),
-        Command("APOP", authorization.apop, BEFORE, "APOP", secret=2),
-        Command("AUTH", authorization.auth, BEFORE, "SASL", multiline=None, secret=2),
+        Command("PASS", authorization.password, BEFORE, "USER", secret=True),
+        Command("APOP", authorization.apop, BEFORE, "APOP", secret=True),
+        Command("AUTH", authorization.auth, BEFORE, "SASL", multiline=None, secret=True),
         Command("STLS", authorization.stls, BEFORE, "STLS"),
         Command("UTF8", authorization.utf8, BEFORE, "UTF8"),
         Command("LANG", _lang, None, "LANG", multiline=None),

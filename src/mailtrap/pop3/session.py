@@ -17,6 +17,7 @@ from ..transcript import Session
 from ..wire import sasl
 from ..wire.lines import InputEnded, LineTooLong, read_line
 from ..wire.machine import Machine, Steps
+from ..wire.secrets import redacted
 from ..wire.steps import NEED_DATA, StartTLS, Step
 from .answer import Answer, AnswerSteps, Command, State, Then, error
 from .capabilities import offers
@@ -24,7 +25,6 @@ from .commands import COMMANDS
 from .maildrop import Maildrop, NoSuchMessage
 
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) [^ ]+ HTTP/")
-_SECRET: Final = re.compile(rb"(?i)^(\s*(?:PASS|APOP|AUTH)\s).*")  # a mistyped one is still a secret
 _TLS_RECORD: Final = 0x16
 _TOO_LONG: Final = b"-ERR The line is too long"
 
@@ -125,12 +125,12 @@ class POP3Session(Machine):
         word, _, argument = line.partition(b" ")
         command = COMMANDS.get(word.upper())
         if command is not None:
-            self.record.command(command.recorded(line))
+            self.record.command(redacted(line) if command.secret else line)
             verb = command.verb
             if command.capability is not None and not offers(self, command.capability):
                 command = None
         else:
-            self.record.command(_SECRET.sub(rb"\1****", line))
+            self.record.command(redacted(line))  # a mistyped password is still a secret
             verb = word.decode("ascii", "replace").upper()
             if self._lines == 1 and _HTTP.match(line):
                 yield self._foreign()

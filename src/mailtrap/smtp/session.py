@@ -21,6 +21,7 @@ from ..transcript import Session
 from ..wire.lines import InputEnded
 from ..wire.machine import Machine, Steps
 from ..wire.reply import Reply
+from ..wire.secrets import MASK, redacted
 from ..wire.steps import NEED_DATA, Later, Step
 from . import auth, data, extensions, greet, mail, replies, various, xclient
 from .policy import Policy
@@ -101,9 +102,6 @@ COMMANDS: Final = {
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) ")
 _TLS_HANDSHAKE: Final = b"\x16"  # the first octet of a TLS record with a ClientHello (RFC 8446, 5.1)
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# What clients of this and of other protocols put before a password.
-_CREDENTIALS: Final = re.compile(rb"\s*(?:\S+\s+)?(?:AUTH|AUTHENTICATE|LOGIN|PASS)\b", re.IGNORECASE)
-_MECHANISM: Final = re.compile(rb"[A-Za-z0-9_-]{1,20}")  # RFC 4422, 3.1
 _SHORT_LINE: Final = 120  # octets of a line that is likely to come again
 _BEHIND_VERB: Final = frozenset({b" ", b"\t", b""})
 
@@ -297,10 +295,7 @@ class SMTPSession(Machine):
 
     def _unknown(self, line: bytes, number: int) -> bytes:
         """What is no command; it may be a password all the same."""
-        if self._silent:
-            line = b"***"
-        elif (found := _CREDENTIALS.match(line)) is not None:
-            line = found[0] + b" ***"
+        line = MASK if self._silent else redacted(line)
         self.record.command(_CONTROLS.sub("?", line.decode("utf-8", "replace")).encode())
         self.ending = 0 < self.scope.live.max_bad_commands <= number
         return self.say(replies.TOO_MANY_UNKNOWN if self.ending else replies.UNKNOWN)
@@ -425,13 +420,3 @@ def understand(line: bytes) -> Understood | None:
 
 
 _often_understood = lru_cache(maxsize=4096)(understand)  # never of AUTH: its lines have secrets
-
-
-def redacted(line: bytes) -> bytes:
-    """An AUTH command without its initial response."""
-    words = line.split()
-    if len(words) < 2 or (len(words) == 2 and _MECHANISM.fullmatch(words[1]) is not None):
-        return line
-    if _MECHANISM.fullmatch(words[1]) is None:
-        return words[0] + b" ***"
-    return b" ".join((words[0], words[1], b"***"))

@@ -80,8 +80,8 @@ def test_no_password_gets_into_the_record(bobs):
     transcript = client.record.transcript
     for secret in ("cret", b64("s3 cret-wrong"), b64("bob@example.com")):
         assert secret not in transcript
-    assert "PASS ****" in transcript
-    assert "AUTH PLAIN ****" in transcript
+    assert "PASS ***" in transcript
+    assert "AUTH PLAIN ***" in transcript
     assert "a response of 20 octets" in transcript
 
 

@@ -81,7 +81,7 @@ def authenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled
         services, session.record, scope, tls=session.secure, changes=scope.live.imap_capabilities
     )
     if mechanism not in offered:
-        raise Refusal(f"There is no mechanism {mechanism} here", "CANNOT")
+        raise Refusal("That mechanism is not offered", "CANNOT")
     try:
         who = yield from sasl.authenticate(
             services, session.record, scope, mechanism, initial, prompt=b"+ ", read_line=session.read_line,
