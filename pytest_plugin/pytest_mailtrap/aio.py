@@ -195,9 +195,11 @@ class AsyncMailServer:
 
     # ------------------------------------------------------------ put in, change
 
-    async def add_account(self, address: str, password: str | None = None, *, quota: int | None = None) -> Account:
+    async def add_account(
+        self, address: str, password: str | None = None, *, quota: int | None = None, message_quota: int | None = None
+    ) -> Account:
         """Declare an account; as ``MailServer.add_account``."""
-        return await _run(lambda: self.server.add_account(address, password, quota=quota))
+        return await _run(lambda: self.server.add_account(address, password, quota=quota, message_quota=message_quota))
 
     async def deliver(
         self, mail: "MailLike", *, recipients: str | Sequence[str], mail_from: str = "", mailbox: str = "INBOX",

@@ -1,6 +1,6 @@
 """Accounts and mailboxes as a test sees them: what another device could do, each one command's worth of change."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -8,7 +8,7 @@ from .errors import NoSuchMailbox, StoreError
 from .message.address import Address
 from .message.compose import MailLike, to_bytes
 from .message.model import Copy
-from .store.base import CopyRow, Delivery, Key, MailboxRow, Status, Target
+from .store.base import CopyRow, Delivery, Key, MailboxRow, Status, Target, Usage
 
 if TYPE_CHECKING:
     from .server import MailServer
@@ -62,6 +62,41 @@ class Mailbox:
     def flags_in_use(self) -> frozenset[str]:
         """The flags and keywords that some copy has."""
         return self._store.marks(self._id)[0]
+
+    @property
+    def acl(self) -> Mapping[str, str]:
+        """Who may do what with it (RFC 4314): addresses, ``anyone``, and either with ``-`` before it, to their rights.
+
+        The owner has every right, and stands there only where he was restricted.
+        """
+        return self.row.acl
+
+    def set_rights(self, who: str, rights: str | None) -> None:
+        """Share it over IMAP, or end that.
+
+        Args:
+            who: an address or ``anyone``; with ``-`` before it the rights are taken away from what he has otherwise.
+            rights: letters of RFC 4314, such as ``lrs``; None takes him out of the list.
+
+        Raises:
+            ValueError: a right that there is not.
+        """
+        from .imap.rights import identifier, read_rights  # here: IMAP is loaded when it is used
+
+        self._store.set_rights(self._id, identifier(who), None if rights is None else read_rights(rights))
+
+    @property
+    def annotations(self) -> Mapping[str, bytes]:
+        """Its annotations as its owner sees them (RFC 5464): ``/private/...`` and ``/shared/...``."""
+        return self._store.annotations(self.account.key, [self._id])[0]
+
+    def annotate(self, entries: Mapping[str, bytes | str | None]) -> None:
+        """Change its annotations, as its owner would; None as a value removes one.
+
+        Raises:
+            NotAllowed: a name below neither ``/private`` nor ``/shared``; then nothing was changed.
+        """
+        self._store.annotate(self.account.key, self._id, _octets(entries))
 
     @property
     def messages(self) -> Sequence[Copy]:
@@ -184,6 +219,40 @@ class Account:
         return None if row is None else row.password
 
     @property
+    def quota(self) -> int | None:
+        """Octets that it may keep; None: no limit."""
+        row = self._store.account(self.key)
+        return None if row is None else row.quota
+
+    @property
+    def message_quota(self) -> int | None:
+        """How many messages it may keep; None: no limit."""
+        row = self._store.account(self.key)
+        return None if row is None else row.message_quota
+
+    @property
+    def used(self) -> Usage:
+        """What it keeps: ``octets``, as they are served, and ``messages``."""
+        return self._store.used(self.key)
+
+    def set_quota(self, octets: int | None = None, messages: int | None = None) -> None:
+        """Limit what it may keep; None: no limit. What is over it already stays."""
+        self._store.set_quota(self.key, octets, messages)
+
+    @property
+    def annotations(self) -> Mapping[str, bytes]:
+        """The server's annotations as it sees them (RFC 5464): ``/private/...`` are its own."""
+        return self._store.annotations(self.key, [None])[0]
+
+    def annotate(self, entries: Mapping[str, bytes | str | None]) -> None:
+        """Change the server's annotations as it sees them; None as a value removes one.
+
+        Raises:
+            NotAllowed: a name below neither ``/private`` nor ``/shared``; then nothing was changed.
+        """
+        self._store.annotate(self.key, None, _octets(entries))
+
+    @property
     def mailboxes(self) -> Sequence[Mailbox]:
         """Its mailboxes, INBOX first."""
         return [Mailbox(self._server, self, row) for row in self._store.mailboxes(self.key)]
@@ -238,6 +307,11 @@ class Account:
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+def _octets(entries: Mapping[str, bytes | str | None]) -> dict[str, bytes | None]:
+    """Annotations by their names in lower case, as IMAP clients find them."""
+    return {name.lower(): value.encode() if isinstance(value, str) else value for name, value in entries.items()}
 
 
 def _uids(copies: Copy | Sequence[Copy]) -> list[int]:

@@ -366,15 +366,18 @@ class MailServer:
 
     # ------------------------------------------------------------ put in
 
-    def add_account(self, address: str, password: str | None = None, *, quota: int | None = None) -> Account:
+    def add_account(
+        self, address: str, password: str | None = None, *, quota: int | None = None, message_quota: int | None = None
+    ) -> Account:
         """Declare an account.
 
         Args:
             password: the only one it accepts; None accepts any (or the setting ``default_password``).
             quota: octets of all mail in it.
+            message_quota: how many messages it may keep.
         """
         key = Key(self._scope.name, Address(address).account)
-        self._parts.store.put_account(key, password=password, quota=quota)
+        self._parts.store.put_account(key, password=password, quota=quota, message_quota=message_quota)
         return Account(self, key)
 
     def address(self, local: str = "user") -> Address:

@@ -272,6 +272,50 @@ def test_a_message_that_is_gone(server: MailServer) -> None:
     assert large.copies == []
 
 
+# ---------------------------------------------------------------- quotas, rights, annotations
+
+
+def test_quotas(server: MailServer) -> None:
+    account = server.add_account("bob@example.com", quota=5000, message_quota=2)
+    assert (account.quota, account.message_quota, account.used) == (5000, 2, (0, 0))
+    send(server)
+    server.message()
+    assert account.used.messages == 1
+    account.set_quota(messages=1)
+    assert (account.quota, account.message_quota) == (None, 1)
+    with pytest.raises(smtplib.SMTPDataError, match="Mailbox full"):
+        send(server)
+    assert account.used.messages == 1
+    account.set_quota()
+    assert server.account("bob@example.com").message_quota is None
+
+
+def test_rights(server: MailServer) -> None:
+    box = server.add_account("bob@example.com").create("Team")
+    assert box.acl == {}
+    box.set_rights("Eve+tag@Example.com", "lrd")
+    box.set_rights("-anyone", "s")
+    assert box.acl == {"eve@example.com": "elrtx", "-anyone": "s"}
+    box.set_rights("eve@example.com", None)
+    box.set_rights("-Anyone", None)
+    assert box.acl == {}
+    with pytest.raises(ValueError, match="no right q"):
+        box.set_rights("eve@example.com", "lq")
+
+
+def test_annotations(server: MailServer) -> None:
+    account = server.add_account("bob@example.com")
+    box = account.mailbox()
+    box.annotate({"/shared/Comment": "Grüße", "/private/x": b"\xff\0"})
+    assert box.annotations == {"/shared/comment": "Grüße".encode(), "/private/x": b"\xff\0"}
+    box.annotate({"/private/x": None})
+    assert list(box.annotations) == ["/shared/comment"]
+    account.annotate({"/shared/admin": "root@example.com"})
+    assert server.add_account("eve@example.com").annotations == {"/shared/admin": b"root@example.com"}
+    with pytest.raises(NotAllowed):
+        box.annotate({"/vendor/x": "y"})
+
+
 # ---------------------------------------------------------------- waits
 
 

@@ -282,12 +282,42 @@ def test_refusals(server: MailServer, client: FlaskClient) -> None:
     assert client.get("/api/mailtrap/refused/none").status_code == 404
 
 
+def test_quotas_rights_and_annotations(server: MailServer, client: FlaskClient) -> None:
+    inbox = server.add_account("bob@example.com").mailbox()._id
+    account = "/api/mailtrap/accounts/bob@example.com"
+    assert client.patch(account, json={"message_quota": 3}).json["message_quota"] == 3
+    for wrong in ({"quota": -1}, {"quota": "x"}, {"quotas": 1}):
+        assert client.patch(account, json=wrong).status_code == 400
+    assert client.get(account).json["message_quota"] == 3
+    rights = f"/api/mailtrap/mailboxes/{inbox}/rights"
+    assert client.post(rights, json={"who": "eve@example.com", "rights": "rl"}).json["acl"] == {"eve@example.com": "lr"}
+    for wrong in (
+        {"rights": "lr"},
+        {"who": "eve@example.com", "rights": "q"},
+        {"who": "x", "rights": 1},
+        {"whom": "x"},
+    ):
+        assert client.post(rights, json=wrong).status_code == 400
+    assert client.post(rights, json={"who": "eve@example.com", "rights": None}).json["acl"] == {}
+    for path in (f"/api/mailtrap/mailboxes/{inbox}/annotations", "/api/mailtrap/annotations?account=bob@example.com"):
+        assert client.post(path, json={"/shared/a": "/wA="}).json == {"/shared/a": "/wA="}
+        assert client.post(path, json={"/shared/a": "not base64!"}).status_code == 400
+        assert client.post(path, json={"/vendor/a": "/wA="}).status_code >= 400
+        assert client.get(path).json == {"/shared/a": "/wA="}
+        assert client.post(path, json={"/shared/a": None}).json == {}
+    assert client.get("/api/mailtrap/annotations").status_code == 400
+
+
 def test_accounts_and_mailboxes(server: MailServer, client: FlaskClient) -> None:
     answer = client.post("/api/mailtrap/accounts", json={"address": "Bob@Example.com", "password": "pw", "quota": 5000})
     assert (answer.status_code, answer.json["address"]) == (201, "bob@example.com")
     send(server)
     (account,) = client.get("/api/mailtrap/accounts").json
-    assert account == {"address": "bob@example.com", "scope": "", "password": "pw"}
+    used = account.pop("used")
+    assert account == {
+        "address": "bob@example.com", "scope": "", "password": "pw", "quota": 5000, "message_quota": None,
+    }  # fmt: skip
+    assert used["messages"] == 1
     inbox = client.get("/api/mailtrap/accounts/bob@example.com").json["mailboxes"][0]
     assert (inbox["name"], inbox["messages"], inbox["unseen"]) == ("INBOX", 1, 1)
     made = client.post(

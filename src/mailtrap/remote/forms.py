@@ -116,14 +116,21 @@ def mailbox(described: Json) -> MailboxRow:
     return MailboxRow(
         described["id"], Key(described["scope"], described["account"]), described["name"], described["uidvalidity"],
         described["uidnext"], described["highestmodseq"], frozenset(described["special_use"]), described["selectable"],
+        described["acl"],
     )  # fmt: skip
 
 
 def status(described: Json) -> Status:
     """A mailbox's counts."""
     return Status(
-        described["messages"], described["unseen"], described["deleted"], described["recent"], described["size"]
-    )
+        described["messages"], described["unseen"], described["deleted"], described["recent"], described["size"],
+        described["deleted_size"],
+    )  # fmt: skip
+
+
+def annotations(described: Json) -> dict[str, bytes]:
+    """Annotations."""
+    return {name: base64.b64decode(value) for name, value in described.items()}
 
 
 def copy(described: Json, client: Client) -> CopyRow:

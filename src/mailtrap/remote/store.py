@@ -4,8 +4,9 @@ It has the methods of ``store.base.Store`` that they use, with the same meaning 
 are kept here, as far as room goes.
 """
 
+import base64
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from ..store.base import (
     Receipt,
     Status,
     Tally,
+    Usage,
     canonical,
 )
 from . import forms
@@ -184,16 +186,28 @@ class RemoteStore:
     # ------------------------------------------------------------ accounts and mailboxes
 
     def put_account(
-        self, key: Key, *, password: str | None = None, quota: int | None = None, declared: bool = True
-    ) -> AccountRow:
+        self, key: Key, *, password: str | None = None, quota: int | None = None, message_quota: int | None = None,
+        declared: bool = True,
+    ) -> AccountRow:  # fmt: skip
         """Declare an account."""
-        body = {"address": key.address, "password": password, "quota": quota, "open": not declared}
-        return _account(self._client.json("POST", "/accounts", {"scope": key.scope}, body), quota)
+        body = {"address": key.address, "password": password, "quota": quota, "message_quota": message_quota,
+                "open": not declared}  # fmt: skip
+        return _account(self._client.json("POST", "/accounts", {"scope": key.scope}, body))
+
+    def set_quota(self, key: Key, quota: int | None, message_quota: int | None) -> AccountRow:
+        """Give an account these quotas."""
+        body = {"quota": quota, "message_quota": message_quota}
+        return _account(self._client.json("PATCH", f"/accounts/{key.address}", {"scope": key.scope}, body))
+
+    def used(self, key: Key) -> Usage:
+        """What an account keeps."""
+        used = self._client.json("GET", f"/accounts/{key.address}", {"scope": key.scope})["used"]
+        return Usage(used["octets"], used["messages"])
 
     def account(self, key: Key) -> AccountRow | None:
         """One account; None when there is none."""
         try:
-            return _account(self._client.json("GET", f"/accounts/{key.address}", {"scope": key.scope}), None)
+            return _account(self._client.json("GET", f"/accounts/{key.address}", {"scope": key.scope}))
         except NoSuchAccount:
             return None
 
@@ -245,6 +259,26 @@ class RemoteStore:
     def rename_mailbox(self, mailbox: int, name: str) -> None:
         """Rename a mailbox with its children."""
         self._client.json("PATCH", f"/mailboxes/{mailbox}", body={"name": name})
+
+    def set_rights(
+        self, mailbox: int, identifier: str, rights: Iterable[str] | None, mode: FlagMode = "replace"
+    ) -> MailboxRow:
+        """Give an identifier rights on a mailbox; None takes it out of the list."""
+        assert mode == "replace"  # all that the interface asks for
+        body = {"who": identifier, "rights": None if rights is None else "".join(rights)}
+        return forms.mailbox(self._client.json("POST", f"/mailboxes/{mailbox}/rights", body=body))
+
+    def annotations(self, key: Key, mailboxes: Sequence[int | None]) -> Sequence[Mapping[str, bytes]]:
+        """The annotations of mailboxes, or of the server, as an account sees them."""
+        return [
+            forms.annotations(self._client.json("GET", *_annotated(key, mailbox))) for mailbox in mailboxes
+        ]  # fmt: skip
+
+    def annotate(self, key: Key, mailbox: int | None, entries: Mapping[str, bytes | None]) -> None:
+        """Change annotations of a mailbox, or of the server."""
+        body = {name: None if value is None else base64.b64encode(value).decode("ascii")
+                for name, value in entries.items()}  # fmt: skip
+        self._client.json("POST", *_annotated(key, mailbox), body)
 
     def renumber(self, mailbox: int) -> int:
         """Give a mailbox a new UIDVALIDITY."""
@@ -314,5 +348,15 @@ class RemoteStore:
         return self._client.json("POST", f"/mailboxes/{mailbox}/{change}", body=body)
 
 
-def _account(described: dict[str, Any], quota: int | None) -> AccountRow:
-    return AccountRow(Key(described["scope"], described["address"]), described["password"], True, quota)
+def _account(described: dict[str, Any]) -> AccountRow:
+    return AccountRow(
+        Key(described["scope"], described["address"]), described["password"], True, described["quota"],
+        described["message_quota"],
+    )  # fmt: skip
+
+
+def _annotated(key: Key, mailbox: int | None) -> tuple[str, dict[str, str]]:
+    """Where annotations are, and the query."""
+    if mailbox is None:
+        return "/annotations", {"scope": key.scope, "account": key.address}
+    return f"/mailboxes/{mailbox}/annotations", {}

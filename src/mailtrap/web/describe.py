@@ -6,7 +6,7 @@ are octets. Addresses of an envelope stand as they were sent.
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ..delivery.refusal import Refusal
@@ -234,7 +234,20 @@ def refusal(found: Refusal) -> Json:
 
 def account(found: Account) -> Json:
     """An account. This is a server for tests: the password stands there in clear."""
-    return {"address": str(found.address), "scope": found.key.scope, "password": found.password}
+    used = found.used
+    return {
+        "address": str(found.address),
+        "scope": found.key.scope,
+        "password": found.password,
+        "quota": found.quota,
+        "message_quota": found.message_quota,
+        "used": {"octets": used.octets, "messages": used.messages},
+    }
+
+
+def annotations(found: Mapping[str, bytes]) -> Json:
+    """Annotations, their values in base64: they may be any octets."""
+    return {name: base64.b64encode(value).decode("ascii") for name, value in found.items()}
 
 
 def mailbox(found: Mailbox) -> Json:
@@ -250,11 +263,13 @@ def mailbox(found: Mailbox) -> Json:
         "highestmodseq": row.highestmodseq,
         "special_use": sorted(row.special_use),
         "selectable": row.selectable,
+        "acl": dict(row.acl),
         "messages": status.messages,
         "unseen": status.unseen,
         "deleted": status.deleted,
         "recent": status.recent,
         "size": status.size,
+        "deleted_size": status.deleted_size,
     }
 
 

@@ -3,6 +3,7 @@
 An account is named by its address in the scope selected; a mailbox by its number.
 """
 
+import base64
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
@@ -36,6 +37,12 @@ class MailboxAPI:
         add("/accounts", view_func=self.put_account, methods=["POST"])
         add("/accounts/<path:address>", view_func=self.account)
         add("/accounts/<path:address>", view_func=self.remove_account, methods=["DELETE"])
+        add("/accounts/<path:address>", view_func=self.set_quota, methods=["PATCH"])
+        add("/annotations", view_func=self.server_annotations)
+        add("/annotations", view_func=self.annotate_server, methods=["POST"])
+        add("/mailboxes/<int:id>/annotations", view_func=self.annotations)
+        add("/mailboxes/<int:id>/annotations", view_func=self.annotate, methods=["POST"])
+        add("/mailboxes/<int:id>/rights", view_func=self.set_rights, methods=["POST"])
         add("/mailboxes", view_func=self.mailboxes)
         add("/mailboxes", view_func=self.create, methods=["POST"])
         add("/subscriptions", view_func=self.subscriptions)
@@ -58,7 +65,7 @@ class MailboxAPI:
     def put_account(self) -> tuple[Response, int]:
         """Declare an account; with ``"open": true`` only see to it that there is one, as a login would."""
         given = questions.body()
-        questions.known(given, ("address", "password", "quota", "open"))
+        questions.known(given, ("address", "password", "quota", "message_quota", "open"))
         view = self._site.select().view
         address = questions.text("address", given.get("address"))
         if questions.flag("open", given.get("open", False)):
@@ -66,10 +73,17 @@ class MailboxAPI:
         password = given.get("password")
         if password is not None:
             questions.text("password", password)
-        quota = given.get("quota")
-        if quota is not None:
-            quota = questions.integer("quota", 0, source=given)
-        return jsonify(describe.account(view.add_account(address, password, quota=quota))), 201
+        quota, message_quota = _quotas(given)
+        made = view.add_account(address, password, quota=quota, message_quota=message_quota)
+        return jsonify(describe.account(made)), 201
+
+    def set_quota(self, address: str) -> Response:
+        """Limit what an account may keep; a limit that is not given is none."""
+        given = questions.body()
+        questions.known(given, ("quota", "message_quota"))
+        found = self._find(address)
+        found.set_quota(*_quotas(given))
+        return jsonify(describe.account(found))
 
     def account(self, address: str) -> Response:
         """One account with its mailboxes. It does not come to be by this."""
@@ -145,6 +159,40 @@ class MailboxAPI:
         account.subscribe(questions.text("name", given.get("name")), on)
         return jsonify(account.subscriptions)
 
+    def set_rights(self, id: int) -> Response:  # noqa: A002
+        """Give somebody rights on a mailbox; ``null`` takes him out of its list."""
+        given = questions.body()
+        questions.known(given, ("who", "rights"))
+        found = self._server.mailbox_by_id(id)
+        rights = given.get("rights")
+        try:
+            found.set_rights(
+                questions.text("who", given.get("who")), None if rights is None else questions.text("rights", rights)
+            )
+        except ValueError as error:
+            raise BadParameter("rights", str(error)) from None
+        return jsonify(describe.mailbox(found))
+
+    def annotations(self, id: int) -> Response:  # noqa: A002
+        """The annotations of a mailbox, as its owner sees them."""
+        return jsonify(describe.annotations(self._server.mailbox_by_id(id).annotations))
+
+    def annotate(self, id: int) -> Response:  # noqa: A002
+        """Change annotations of a mailbox; ``null`` removes one."""
+        found = self._server.mailbox_by_id(id)
+        found.annotate(_entries(questions.body()))
+        return jsonify(describe.annotations(found.annotations))
+
+    def server_annotations(self) -> Response:
+        """The server's annotations, as ``account=`` sees them."""
+        return jsonify(describe.annotations(self._find(_account_asked()).annotations))
+
+    def annotate_server(self) -> Response:
+        """Change the server's annotations, as ``account=`` sees them; ``null`` removes one."""
+        found = self._find(_account_asked())
+        found.annotate(_entries(questions.body()))
+        return jsonify(describe.annotations(found.annotations))
+
     # ------------------------------------------------------------ copies
 
     def copies(self, id: int) -> Response:  # noqa: A002
@@ -169,6 +217,29 @@ class MailboxAPI:
         """Change copies: ``flags``, ``copy``, ``move``, ``expunge``, or ``renumber`` the mailbox."""
         found = self._server.mailbox_by_id(id)
         return _CHANGES[change](found, questions.body())
+
+
+def _account_asked() -> str:
+    return questions.text("account", request.args.get("account"))
+
+
+def _quotas(given: Json) -> tuple[int | None, int | None]:
+    quota, message_quota = (
+        None if given.get(name) is None else questions.integer(name, 0, source=given)
+        for name in ("quota", "message_quota")
+    )
+    return quota, message_quota
+
+
+def _entries(given: Json) -> dict[str, bytes | str | None]:
+    """Annotations, their values in base64."""
+    entries: dict[str, bytes | str | None] = {}
+    for name, value in given.items():
+        try:
+            entries[name] = None if value is None else base64.b64decode(questions.text(name, value), validate=True)
+        except ValueError:
+            raise BadParameter(name, f"{name} is a value in base64, or null") from None
+    return entries
 
 
 def _described(copies: Sequence[Copy]) -> list[Json]:
