@@ -22,7 +22,7 @@ from ..conftest import without_errors
 
 PASSWORD = "pass word"
 MANY = 2000  # messages
-SERVERS = ("memory", "sqlite", "dovecot")
+SERVERS = ("memory", "sqlite", "postgres", "dovecot")
 _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 _NAME = re.compile(rb'" "?([^"]+)"?$')  # of a mailbox, at the end of LIST's line
 
@@ -239,13 +239,21 @@ def dovecot(absent):
         yield ports
 
 
-@pytest.fixture(params=SERVERS)
+def pytest_generate_tests(metafunc):
+    """Each test with each server; many messages not with PostgreSQL too, for the time that takes."""
+    if "server" in metafunc.fixturenames:
+        kinds = [kind for kind in SERVERS if kind != "postgres" or "many" not in metafunc.fixturenames]
+        metafunc.parametrize("server", kinds, indirect=True)
+
+
+@pytest.fixture
 def server(request, address, servers):
     """Each server in turn."""
     if request.param == "dovecot":
         yield Server("dovecot", *request.getfixturevalue("dovecot"), address)
         return
-    with without_errors(servers(request.param)) as served:
+    postgres = request.param == "postgres"
+    with without_errors(request.getfixturevalue("on_postgres") if postgres else servers(request.param)) as served:
         yield Server(request.param, served.imap, served.lmtp, address)
 
 
