@@ -415,9 +415,13 @@ class IMAPSession(Machine):
                 raise
             except Exception as error:  # noqa: BLE001  the command is done: its reply stands
                 self.services.report(error, self.scope)
-            if self.condstore and self.view.withheld and reply.kind == "OK" and not reply.code:
+            if self.condstore and self.view.withheld:
                 # RFC 7162, 6: the client must not take a MODSEQ it saw for one up to which it knows everything
-                reply = replace(reply, code=f"HIGHESTMODSEQ {self.view.told}")
+                code = f"HIGHESTMODSEQ {self.view.told}"
+                if reply.kind == "OK" and not reply.code:
+                    reply = replace(reply, code=code)
+                else:
+                    yield self._log.untagged(Reply("OK", "Something expunged is not told yet", code))
         if self._rules.active:
             answer = yield from self.ask("reply", spec.verb, **facts)
             reply = reply if answer is None else _as_reply(answer)

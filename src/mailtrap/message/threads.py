@@ -78,13 +78,13 @@ def references(items: Sequence[Item]) -> Threads:
 
 
 def refs(items: Sequence[Item]) -> Threads:
-    """REFS: by message ids alone; the thread with the newest arrival comes last."""
+    """REFS: by message ids alone; the thread with the message that was sent last comes last."""
     roots = yield from _linked(items)
     newest: dict[int, tuple[float, int]] = {}
     for root in roots:
         for node in root.walk():
             node.children = _by_date(node.children)
-        newest[id(root)] = max((node.item.arrived, node.item.number) for node in root.walk() if node.item is not None)
+        newest[id(root)] = max((node.item.sent, node.item.number) for node in root.walk() if node.item is not None)
         yield
     return sorted(roots, key=lambda root: newest[id(root)])
 

@@ -120,7 +120,7 @@ class TestRefs:
     def test_subjects_do_not_matter(self):
         assert said("REFS", mail(1, "a", subject="S"), mail(2, "b", subject="S", re=True)) == "(1)(2)"
 
-    def test_the_thread_with_the_newest_arrival_is_the_last(self):
+    def test_the_thread_with_the_message_sent_last_is_the_last(self):
         assert said("REFS", mail(1, "a"), mail(2, "b"), mail(3, "c", "a")) == "(2)(1 3)"
 
 

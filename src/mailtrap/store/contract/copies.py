@@ -204,6 +204,33 @@ class Copies(Contract):
         tree = search.Or((search.And((seen, search.Uids(((1, 3),)))), search.Text("NUMBER 6")))
         assert list(store.search(box.id, tree)) == [2, 6]
 
+    def test_searching_nearly_without_case_and_by_conversation(self, store: Store) -> None:
+        box = Inbox(store)
+        for text in (
+            "Subject: Grüße aus Köln\r\nMessage-ID: <a@x>\r\n\r\nDer Garten\r\n",
+            "Subject: Re\r\nReferences: <a@x> <b@x>\r\n\r\nnothing\r\n",
+            "Subject: other\r\n\r\nnothing\r\n",
+        ):
+            store.deliver(delivery(BOB, raw=text.encode()))
+
+        def found(tree: search.Tree) -> list[int]:
+            return list(store.search(box.id, tree))
+
+        assert found(search.HeaderContains("subject", "GRÜSSE")) == [1]
+        assert found(search.Body("GARTEN")) == [1]
+        assert found(search.fuzzy(search.Text("koln gartn"))) == []
+        assert found(search.fuzzy(search.HeaderContains("Subject", "koln grusse"))) == [1]
+        assert found(search.Not(search.fuzzy(search.Body("gartn")))) == [2, 3]
+        copies = store.copies(box.id)
+        facts = store.facts([copy.message.seq for copy in copies], ("threading", "sorting"))
+        threads = [
+            search.thread_of(copy, known) for copy, known in zip(copies, facts, strict=True) if known is not None
+        ]
+        assert threads[0] == threads[1] != threads[2]
+        assert found(search.OfThread(threads[0])) == [1, 2]
+        assert found(search.OfThread(threads[2])) == [3]
+        assert found(search.Numbered(copies[1].message.number)) == [2]
+
 
 class TheRest(Contract):
     """Locks, life and end of a store."""
