@@ -21,6 +21,7 @@ from ..errors import ConfigError, StoreError
 
 SIZE: Final = 16  # connections of a pool
 PATIENCE: Final = 10.0  # seconds to wait for one of them
+_ROWS: Final = 100  # inserted by one statement
 _DEFAULTS: Final = {
     "connect_timeout": "5",  # seconds
     # a database whose machine is gone is given up after some 25 seconds, and not after hours
@@ -49,6 +50,7 @@ class Database:
 
     def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
         self.connection = connection
+        self._together = False
 
     def execute(self, query: str, values: Sequence[Any] = (), /) -> "psycopg.Cursor[tuple[Any, ...]]":
         """Run a statement."""
@@ -70,9 +72,21 @@ class Database:
         return row
 
     def executemany(self, query: str, values: Iterable[Sequence[Any]], /) -> None:
-        """Run a statement with each of these, in one go."""
+        """Run a statement with each of these, in one go; rows are inserted many at a time."""
         rows = values if isinstance(values, list) else list(values)
-        if rows:
+        if not rows:
+            return
+        insert, _, marks = query.rpartition(" VALUES ")
+        if insert.startswith("INSERT INTO ") and marks.strip("(?, )") == "":
+            for start in range(0, len(rows), _ROWS):
+                chunk = rows[start : start + _ROWS]
+                self.execute(
+                    f"{insert} VALUES {', '.join([marks] * len(chunk))}", [value for row in chunk for value in row]
+                )
+        elif self._together or len(rows) == 1:
+            for row in rows:
+                self.execute(query, row)
+        else:
             with self.connection.cursor() as cursor:
                 cursor.executemany(_translated(query), rows)
 
@@ -80,7 +94,11 @@ class Database:
     def together(self) -> Iterator[None]:
         """Statements whose answers nobody asks for are sent in one go."""
         with self.connection.pipeline():
-            yield
+            self._together = True
+            try:
+                yield
+            finally:
+                self._together = False
 
     @property
     def alive(self) -> bool:

@@ -1,6 +1,7 @@
 """The thread that writes deliveries into PostgreSQL: all that wait are one transaction, in a connection of its own."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, Final
 
 import psycopg
@@ -60,29 +61,20 @@ class PostgresWriter(Writer[Batch]):
             self._teller.tell([outcome])
 
     def _transaction(self, batches: Sequence[Batch]) -> Outcome:
-        attempt = 0
-        while True:
-            attempt += 1
+        directory = False
+        for attempt in count(1):
             db = self._begun()
             try:
-                return self._group(db, batches)
+                work = self._work(db, insert_bodies(db, batches))
+                return work.end(work.deliver_group(batches, directory=directory))
+            except Retry:
+                directory = True  # then nobody can rename or take away what is looked up
             except psycopg.errors.TransactionRollback:  # a deadlock with somebody who does not keep to the order
                 if attempt == _ATTEMPTS:
                     raise
             finally:
                 db.roll_back()
-
-    def _group(self, db: Database, batches: Sequence[Batch]) -> Outcome:
-        bodies = insert_bodies(db, batches)
-        db.command("SAVEPOINT bodies")
-        work = self._work(db, bodies)
-        try:
-            answers = work.deliver_group(batches, directory=False)
-        except Retry:
-            db.command("ROLLBACK TO bodies")  # gives the locks back
-            work = self._work(db, bodies)
-            answers = work.deliver_group(batches, directory=True)
-        return work.end(answers)
+        raise AssertionError
 
     def _begun(self) -> Database:
         """The connection, made anew where it is gone, with a transaction begun."""
