@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .session import IMAPSession
 
 _NUMBERED: Final = re.compile(
-    rb"^[^ \r\n]+ (?:FETCH|STORE|COPY|MOVE|(?:UID )?(?:SEARCH|SORT|THREAD)) ", re.IGNORECASE | re.MULTILINE
+    rb"^[^ \r\n]+ (?:FETCH|STORE|COPY|MOVE|REPLACE|(?:UID )?(?:SEARCH|SORT|THREAD)) ", re.IGNORECASE | re.MULTILINE
 )
 
 
@@ -57,7 +57,7 @@ def tell(session: "IMAPSession", *, expunges: bool, explicit: bool = False) -> S
         raise Goodbye("The selected mailbox was deleted", "UNAVAILABLE") from None
     if changes.uidvalidity != view.mailbox.uidvalidity:
         raise Goodbye("The selected mailbox has a new UIDVALIDITY", "UNAVAILABLE")
-    if expunges and not explicit and (current is not None or view.withheld):
+    if expunges and not explicit and not session.uid_only and (current is not None or view.withheld):
         # a command with numbers that came already was written before the client could know
         expunges = not _NUMBERED.search(session.buffer)
     news = view.apply(changes, expunges=expunges, current=current)

@@ -47,7 +47,7 @@ def _wait(session: "IMAPSession") -> Generator[Step, Any, bytes]:
         # The hint is taken before the question: what comes after the answer wakes again.
         session.woken = False
         if session.view is not None:
-            yield from tell(session, expunges=True, explicit=True)
+            yield from tell(session, expunges=True)
         if session.notifier is not None:
             if news := (yield from session.notifier.news(session)):
                 yield news
