@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from mailtrap.config import check
 from mailtrap.errors import ConfigError
+from mailtrap.imap import utf7
 from mailtrap.imap.namespace import Namespace, OutsideNamespaces
 from mailtrap.store.base import Key, canonical
 
-from .conftest import BOB, MAIL
+from .conftest import BOB, MAIL, World
 
 ME, OTHER = Key("", BOB), Key("", "eve@example.com")
 NAMESPACES = [
@@ -157,6 +158,122 @@ class TestDot:
         client.ok("CREATE INBOX.a.b")
         world.scopes.root.change(imap_separator="/", imap_namespace="")
         assert names(client.ok('LIST "" *'), "/") == ["INBOX", "a", "a/b"]
+
+
+def quoted(name: str) -> bytes:
+    """A name as a client that knows UTF-8 sends it."""
+    return b'"%b"' % name.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def listed(answer: bytes, separator: str) -> set[bytes]:
+    """The names of LIST responses, as a client reads them."""
+    found = set()
+    for line in answer.splitlines():
+        name = line.partition(b'"%b" ' % separator.encode())[2]
+        if name.startswith(b'"'):
+            name = name[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\")
+        found.add(name)
+    return found
+
+
+class TestAnyName:
+    """Whatever a name is made of, each client creates, lists, selects, renames and deletes it."""
+
+    @given(
+        name=st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12),
+        separator=st.sampled_from("/."), namespace=st.sampled_from(["", "INBOX"]),
+    )  # fmt: skip
+    def test_it_comes_back(self, name, separator, namespace):
+        world = World(imap_separator=separator, imap_namespace=namespace, imap_other_users="")
+        prefix = f"INBOX{separator}" if namespace else ""
+        wire = prefix + name
+        utf8, plain = world.login(), world.login()
+        utf8.ok("ENABLE UTF8=ACCEPT")
+        reply = utf8.raw(b"CREATE " + quoted(wire))[1]
+        bare = name.removesuffix(separator)
+        if not all(bare.split(separator)) or name.upper() == "INBOX":
+            assert reply.startswith(b"NO ["), reply
+            return
+        assert reply.startswith(b"OK"), reply
+        wire = prefix + bare
+        if not namespace and wire[:5].upper() == "INBOX" and wire[5:6] in ("", separator):
+            wire = "INBOX" + wire[5:]
+        assert wire.encode() in listed(utf8.ok('LIST "" "*"'), separator)
+        coded = utf7.encode(wire)
+        assert coded in listed(plain.ok('LIST "" "*"'), separator)
+        escaped = b'"%b"' % coded.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        for client, sent in ((utf8, quoted(wire)), (plain, escaped)):
+            assert client.ok(b"SELECT " + sent)
+            assert client.ok(b"STATUS %b (MESSAGES)" % sent)
+            assert client.ok(b"SUBSCRIBE " + sent)
+            assert client.ok("UNSELECT")
+        assert coded in listed(plain.ok('LSUB "" "*"'), separator)
+        assert plain.ok(b"RENAME %b %bfinally" % (escaped, prefix.encode()))
+        assert utf8.ok(f"DELETE {prefix}finally")
+        assert not world.errors
+
+
+class TestWhileSelected:
+    """What becomes of a session whose mailbox another session deletes, renames or makes anew."""
+
+    @pytest.fixture
+    def sessions(self, world):
+        world.put(mailbox="box")
+        return world.select("box"), world.login()
+
+    def test_deleted_and_made_anew(self, world, sessions):
+        reader, other = sessions
+        other.ok("DELETE box")
+        other.ok("CREATE box")
+        world.put(mailbox="box")
+        assert reader.send(b"x FETCH 1 UID\r\n").startswith(b"* BYE ")  # never another mailbox under the same name
+        assert reader.closed is not None
+
+    def test_made_anew_while_it_is_idle(self, world, sessions):
+        reader, other = sessions
+        reader.send(b"x IDLE\r\n")
+        other.ok("DELETE box")
+        other.ok("CREATE box")
+        assert reader.woken().startswith(b"* BYE ")
+
+    def test_deleted_with_mailboxes_below(self, world, sessions):
+        reader, other = sessions
+        other.ok("CREATE box/below")
+        other.ok("DELETE box")
+        assert reader.send(b"x NOOP\r\n").startswith(b"* BYE ")
+        assert b'(\\Noselect \\HasChildren) "/" box\r\n' in other.ok('LIST "" box')
+        assert other.no("SELECT box").startswith("NO [NONEXISTENT]")
+        assert other.no("STATUS box (MESSAGES)").startswith("NO [NONEXISTENT]")
+        assert b"NO [TRYCREATE]" in other.literal(b"APPEND box {}", MAIL)
+
+    def test_renamed_and_made_anew(self, world, sessions):
+        reader, other = sessions
+        other.ok("RENAME box moved")
+        other.ok("CREATE box")
+        world.put(mailbox="moved")
+        assert b"* 2 EXISTS" in reader.ok("NOOP")
+        assert reader.ok("STORE 1 +FLAGS \\Seen")
+        assert world.flags(1, "moved") == {"\\Seen"}
+        assert reader.ok("STATUS box (MESSAGES)") == b"* STATUS box (MESSAGES 0)\r\n"
+
+    def test_inbox_renamed(self, world):
+        world.put()
+        reader, other = world.select(), world.login()
+        other.ok("RENAME INBOX old")
+        assert reader.ok("NOOP") == b"* 1 EXPUNGE\r\n"
+        world.put()
+        assert b"* 1 EXISTS" in reader.ok("NOOP")
+
+    def test_its_own_deletion_and_a_new_one(self, world, sessions):
+        reader = sessions[0]
+        assert b"[CLOSED]" in reader.raw("DELETE box")[0]
+        assert reader.ok("CREATE box")
+        assert b"* 0 EXISTS" in reader.ok("SELECT box")
+
+    def test_renumbered(self, world, sessions):
+        reader = sessions[0]
+        world.store.renumber(world.mailbox("box").id)
+        assert reader.send(b"x NOOP\r\n").startswith(b"* BYE ")
 
 
 class TestSettings:
