@@ -82,6 +82,9 @@ def _address_list(value: bytes) -> bytes:
 # ---------------------------------------------------------------- BODY and BODYSTRUCTURE
 
 
+_ASCII: Final = ((b"charset", b"us-ascii"),)
+
+
 def bodystructure(data: bytes, root: Part) -> bytes:
     """The BODYSTRUCTURE of a message, with extension data."""
     return _body(data, root, True)
@@ -99,8 +102,11 @@ def _body(data: bytes, part: Part, extended: bool) -> bytes:
         if not extended:
             return b"(%b %b)" % (inner, subtype)
         return b"(%b %b %b %b)" % (inner, subtype, _parameters(part.params), _extension(part))
+    params = part.params
+    if not params and part.type == "text":
+        params = _ASCII  # RFC 2045, 5.2 and RFC 2046, 4.1.2: what is meant where nothing is said
     out = [
-        string(part.type.encode("latin-1")), string(part.subtype.encode("latin-1")), _parameters(part.params),
+        string(part.type.encode("latin-1")), string(part.subtype.encode("latin-1")), _parameters(params),
         nstring(part.id), nstring(part.description), string(part.encoding), b"%d" % (part.end - part.body),
     ]  # fmt: skip
     if part.is_message:

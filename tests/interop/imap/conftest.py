@@ -3,8 +3,10 @@
 A test drives one client; what it did is read by another, ``Watcher``, so that no client is its own witness.
 """
 
+import grp
 import imaplib
 import os
+import pwd
 import re
 import shutil
 import smtplib
@@ -196,7 +198,7 @@ def _dovecot(path):
     folder = Path(tempfile.mkdtemp(prefix="dovecot-"))  # sockets lie here: a long path would not do
     try:
         root = os.geteuid() == 0
-        me, own_group = str(os.geteuid()), str(os.getegid())
+        me, own_group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
         names = ("mail", "dovecot", "dovecot", "dovenull") if root else (me, me, own_group, me)
         user, internal, group, login = names
         (folder / "mail").mkdir()

@@ -64,9 +64,9 @@ def test_any_message(raw):
         ("Content-Disposition: inline", b'NIL ("inline" NIL) NIL NIL)'),
         ("Content-Language: de, en-GB", b'NIL NIL ("de" "en-GB") NIL)'),
         ("Content-Location: http://example.com/x", b'NIL NIL NIL "http://example.com/x")'),
-        ("Content-ID: <a@b>", b'NIL "<a@b>" NIL "7bit" 4 1 NIL NIL NIL NIL)'),
-        ("Content-Description: a text", b'NIL NIL "a text" "7bit" 4 1 NIL NIL NIL NIL)'),
-        ("Content-Transfer-Encoding: Base64", b'NIL NIL NIL "base64" 4 1 NIL NIL NIL NIL)'),
+        ("Content-ID: <a@b>", b'("charset" "us-ascii") "<a@b>" NIL "7bit" 4 1 NIL NIL NIL NIL)'),
+        ("Content-Description: a text", b'("charset" "us-ascii") NIL "a text" "7bit" 4 1 NIL NIL NIL NIL)'),
+        ("Content-Transfer-Encoding: Base64", b'("charset" "us-ascii") NIL NIL "base64" 4 1 NIL NIL NIL NIL)'),
         ('Content-Type: text/x; Charset="us-ascii"; a=b',
          b'"text" "x" ("charset" "us-ascii" "a" "b") NIL NIL "7bit" 4 1 '),
     ],
@@ -87,7 +87,7 @@ def test_of_a_multipart():
     )
     answer = world.select().ok("FETCH 1 BODYSTRUCTURE")
     assert answer == (
-        b'* 1 FETCH (BODYSTRUCTURE (("text" "plain" NIL NIL NIL "7bit" 1 0 NIL NIL NIL NIL)'
+        b'* 1 FETCH (BODYSTRUCTURE (("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 1 0 NIL NIL NIL NIL)'
         b'("image" "png" NIL NIL NIL "7bit" 1 NIL NIL NIL NIL) "mixed" ("boundary" "b") ("inline" NIL) ("fr") "x"))\r\n'
     )
     Reader(answer).fetch()

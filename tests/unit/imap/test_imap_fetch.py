@@ -52,7 +52,9 @@ class TestItems:
         )
 
     def test_structure(self, client):
-        assert client.ok("FETCH 1 (BODY)") == (b'* 1 FETCH (BODY ("text" "plain" NIL NIL NIL "7bit" 14 1))\r\n')
+        assert client.ok("FETCH 1 (BODY)") == (
+            b'* 1 FETCH (BODY ("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 14 1))\r\n'
+        )
         assert b" NIL NIL NIL NIL))\r\n" in client.ok("FETCH 1 BODYSTRUCTURE")
 
     def test_the_old_names(self, client, world):
