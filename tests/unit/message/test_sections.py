@@ -2,6 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailtrap.message.fields import WHOLE_FIELD, subset
+from mailtrap.message.parse import Mail
 from mailtrap.message.sections import Section, find, section
 from mailtrap.message.structure import parse, served
 
@@ -162,3 +164,25 @@ def test_sections_are_slices(raw: bytes) -> None:
             visit(root_or_inside, (*path, 1))
 
     message(root, ())
+
+
+PIECES = [b"a", b"A", b"ab", b":", b" ", b"\t", b"\r\n", b"\n", b"\r", b"\xff", b"\r\na:", b"\r\nab :", b"\r\n ", b"-"]
+NAMES = [b"a", b"ab", b"x", b"a\n", b"a:", b"", b"\xff", b"a b"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14), st.sets(st.sampled_from(NAMES), min_size=1), st.booleans())
+def test_fields_found_by_name_are_those_that_have_it(pieces, names, inverse) -> None:
+    """What looks for names in the header finds what looking at every field finds."""
+    data = b"".join(pieces)
+    whole = [match.group() for match in WHOLE_FIELD.finditer(data) if (match.group(1).lower() in names) is not inverse]
+    found = subset(data, 0, len(data), names, inverse)
+    assert found.startswith(b"".join(whole))
+    assert found[len(b"".join(whole)) :] in (b"", b"\r\n", b"\r\n\r\n")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14), st.sets(st.sampled_from([b"a", b"ab"]), min_size=1))
+def test_a_header_alone_gives_what_the_message_gives(pieces, names) -> None:
+    data = served(b"".join(pieces) + b"\r\n\r\nbody: x\r\n")
+    for wanted in (Section((), "HEADER"), Section((), "HEADER.FIELDS", frozenset(names))):
+        assert wanted.of_header
+        assert wanted.of_fields(Mail(data).header) == wanted.of(data, parse(data))

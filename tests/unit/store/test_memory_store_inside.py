@@ -172,3 +172,16 @@ def test_all_of_an_unknown_scope_is_empty(store: MemoryStore) -> None:
     assert row is not None
     assert store.snapshot(row.id).uids == ()
     assert store.head() == 0
+
+
+def test_all_who_wait_for_news_share_one_answer(store: MemoryStore) -> None:
+    inbox = Inbox(store)
+    store.deliver(delivery(BOB))
+    since = store.snapshot(inbox.id).mailbox.highestmodseq
+    store.deliver(delivery(BOB))
+    news = store.changes(inbox.id, since)
+    assert store.changes(inbox.id, since) is news
+    assert [copy.uid for copy in news.changed] == [2]
+    store.set_flags(inbox.id, [1], ["\\Seen"], "add")
+    assert [copy.uid for copy in store.changes(inbox.id, since).changed] == [1, 2]
+    assert store.changes(inbox.id, since + 1).highestmodseq == since + 2
