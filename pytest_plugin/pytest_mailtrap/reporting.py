@@ -24,6 +24,7 @@ MESSAGES: Final = 10  # messages shown, the newest
 LINES: Final = 5  # lines of each message's text
 WIDTH: Final = 160  # characters of a line
 OTHERS: Final = 10  # refusals, errors and open connections shown, of each
+LIST_LINES: Final = 40  # of a comparison of lists
 REASON: Final = 10_000  # characters of why a test failed, on the page of its mail
 
 
@@ -152,9 +153,16 @@ def _cut(text: str) -> str:
 
 
 def comparison(left: Any, right: Any) -> list[str] | None:
-    """Lines on why an address or a message is not equal to something; None where there is nothing to add."""
+    """Lines on why addresses or messages, or lists of them, are not equal; None where there is nothing to add."""
     from mailtrap import Address, Message
 
+    if _is_list(left) and _is_list(right):
+        every = [*left, *right]
+        if any(isinstance(item, Message) for item in every):
+            return _compared(left, right, "messages")
+        if any(isinstance(item, Address) for item in every):
+            return _compared(left, right, "addresses")
+        return None
     if isinstance(left, Message) and isinstance(right, Message):
         return ["two different messages", f"left:  {_cut(repr(left))}", f"right: {_cut(repr(right))}"]
     if not isinstance(left, Address):
@@ -167,3 +175,39 @@ def comparison(left: Any, right: Any) -> list[str] | None:
     elif left.lower() == right.lower():
         lines.append("they differ in the case of the local part, which counts (RFC 5321, 2.4)")
     return lines
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _compared(left: Sequence[object], right: Sequence[object], noun: str) -> list[str]:
+    """What stands in one list only, each item as often as it does."""
+    only_right = list(right)
+    only_left = []
+    for item in left:
+        if item in only_right:
+            only_right.remove(item)
+        else:
+            only_left.append(item)
+    lines = [f"{noun} differ: {len(left)} on the left, {len(right)} on the right"]
+    for side, items in (("left", only_left), ("right", only_right)):
+        if items:
+            lines.append(f"only on the {side}:")
+            lines += [f"  {_item(item)}" for item in items[:OTHERS]] + _left_out(len(items), OTHERS)
+    if not only_left and not only_right:
+        lines.append("they are the same in another order")
+    for item in only_left:
+        for other in only_right:
+            reason = comparison(item, other)
+            if reason is not None and len(reason) > 1 and "two different" not in reason[0]:
+                lines += reason
+    return lines[:LIST_LINES]
+
+
+def _item(item: object) -> str:
+    from mailtrap import Address
+
+    if isinstance(item, Address) and item.name:
+        return _cut(f"{str(item)!r} ({item.name})")
+    return _cut(repr(str(item)) if isinstance(item, str) else repr(item))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .delivery.refusal import Refusal
     from .message.model import Message
     from .transcript import Session
+    from .waiting import Mark
 
 NEAREST = 3  # messages described
 REFUSALS = 5
@@ -46,6 +47,7 @@ class Situation:
         outside: newest messages of other scopes.
         sessions: connections that are open now.
         last: the session that was heard last.
+        empty: accounts that a reader logged in to, and that never had mail.
         evicted: what made room for other messages.
         where: what was looked into, for the first line; "" is the server's messages.
         hint: what to do when mail that would match is outside this scope.
@@ -56,6 +58,7 @@ class Situation:
     outside: "Sequence[Message]" = ()
     sessions: "Sequence[Session]" = ()
     last: "Session | None" = None
+    empty: Sequence[str] = ()
     where: str = ""
     evicted: Evictions = Evictions()
     hint: str = ""
@@ -73,7 +76,7 @@ def not_found(
     asked = {name: value for name, value in criteria.items() if name != "since"}
     lines += _evicted(asked, situation.evicted, criteria["since"].seq if criteria.get("since") is not None else 0)
     others = [message for message in situation.messages if message not in found]
-    lines += _nearest(asked, others)
+    lines += _nearest(asked, others, criteria.get("since"))
     if situation.refused:
         lines.append(f"{_count(len(situation.refused), 'mail or command')} refused:")
         lines += [f"  {refusal.stage} {_route(refusal.envelope)}: {refusal.reply}"
@@ -86,8 +89,11 @@ def not_found(
         lines.append(f"{_count(len(situation.sessions), 'connection')} still open:")
         for session in situation.sessions:
             lines.append(f"  {session!r}{' in a transaction' if session.transaction else ''}")
-    if situation.last is not None and not others and (tail := situation.last.transcript.splitlines()):
-        lines.append("the newest session ended so:")
+    if situation.empty:
+        lines.append(f"a reader logged in as {', '.join(situation.empty)}, which never had mail")
+    if situation.last is not None and (tail := situation.last.transcript.splitlines()):
+        state = "says so far" if situation.last.open else "ended so"
+        lines.append(f"the newest session, {situation.last.protocol}, {state}:")
         lines += [f"  {line}" for line in tail[-TRANSCRIPT_LINES:]]
     return "\n".join(lines)
 
@@ -117,7 +123,7 @@ def headline(message: "Message") -> str:
     )
 
 
-def _nearest(asked: Mapping[str, Any], messages: "Sequence[Message]") -> list[str]:
+def _nearest(asked: Mapping[str, Any], messages: "Sequence[Message]", since: "Mark | None") -> list[str]:
     if not messages:
         return ["no message came at all"]
 
@@ -128,6 +134,8 @@ def _nearest(asked: Mapping[str, Any], messages: "Sequence[Message]") -> list[st
     lines = [f"{_count(len(messages), 'other message')} came; the nearest:"]
     for message in ranked:
         lines.append(f"  {headline(message)}")
+        if since is not None and message.seq <= since.seq:
+            lines.append("    it came before the mark of since=")
         for name, value in asked.items():
             if name == "query" and not _matches(message, {name: value}):
                 lines.append("    the query does not fit")

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from . import clock
 from . import parts as _parts_module
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .delivery.refusal import Refusal
     from .transcript import Session
 
+MOST_USERS: Final = 10  # whose accounts an explanation looks at
 _T = TypeVar("_T")
 M = TypeVar("M", bound=Message)
 
@@ -639,6 +640,18 @@ class MailServer:
         """The mail domain of this scope's addresses: ``<scope>.test``, or the server's name for its first scope."""
         return self._scope.domain or self._parts.boot.hostname
 
+    def _empty_accounts(self) -> list[str]:
+        """Accounts that a reader logged in to and that never had mail: a name that was mistyped, for instance."""
+        users = dict.fromkeys(s.user for s in self.sessions if s.protocol in ("imap", "pop3") and s.user)
+        found = []
+        for user in list(users)[-MOST_USERS:]:
+            try:
+                if Address(user).account != ALL and self.mailbox(user).uidnext == 1:
+                    found.append(user)
+            except StoreError:
+                continue  # removed since
+        return found
+
     @property
     def _hint_on_scopes(self) -> str:
         """Which mail comes into this scope."""
@@ -755,4 +768,5 @@ class _ScopeSource:
         return Situation(
             own, server.refused, outside, [session for session in sessions if session.open],
             sessions[-1] if sessions else None, evicted=server.evicted, hint=server._hint_on_scopes,
+            empty=server._empty_accounts(),
         )  # fmt: skip

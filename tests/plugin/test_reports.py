@@ -348,6 +348,49 @@ class TestComparisons:
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines([f"E {says}"])
 
+    @pytest.mark.parametrize(
+        ("assertion", "says"),
+        [
+            (
+                "message.to == ['bob@example.com', 'Ann@example.com', 'x@example.com']",
+                [
+                    "*addresses differ: 3 on the left, 3 on the right*",
+                    "E *only on the left:",
+                    "E *'ann@example.com' (Ann)",
+                    "E *'carol@example.com'",
+                    "E *only on the right:",
+                    "E *'Ann@example.com'",
+                    "E *'x@example.com'",
+                    "E *they differ in the case of the local part*",
+                ],
+            ),
+            (
+                "['bob@example.com', 'carol@example.com', 'ann@example.com'] == message.to",
+                ["E *the same in another order"],
+            ),
+            ("message.recipients == []", ["E *only on the left:", "E *'b@example.com'"]),
+            (
+                "[message] == [other, other]",
+                ["*messages differ: 1 on the left, 2 on the right*", "E *#1*", "E *#2*", "E *#2*"],
+            ),
+            ("mailserver.page() == []", ["*messages differ: 2 on the left, 0 on the right*"]),
+        ],
+    )
+    def test_lists_are_explained(self, run, assertion, says):
+        result = run(
+            f"""
+            from helpers import mail
+
+            def test_it(mailserver):
+                raw = mail(to="Ann <ann@example.com>, bob@example.com, carol@example.com")
+                message = mailserver.deliver(raw, recipients="b@example.com")
+                other = mailserver.deliver(mail(subject="Other"), recipients="bob@example.com")
+                assert {assertion}
+            """
+        )
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(says)
+
     def test_others_are_left_to_pytest(self, run):
         result = run("def test_it(mailserver): assert [1] == [2]")
         result.stdout.fnmatch_lines(["*At index 0 diff: 1 != 2*"])

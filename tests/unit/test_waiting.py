@@ -1,8 +1,10 @@
 """Waits: what they give, when they wake, what they say when they fail."""
 
 import asyncio
+import imaplib
 import re
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -202,6 +204,29 @@ def test_the_explanation(server):
     assert "1 message outside this scope would match" in text
 
 
+def test_the_explanation_of_a_mark(server):
+    submit(server, subject="wanted")
+    with pytest.raises(MessageNotFound, match="it came before the mark of since="):
+        server.message(subject="wanted", since=server.mark(), timeout=0)
+
+
+def test_the_explanation_of_a_reader_without_mail():
+    with MailServer(timeout=0.01) as server:
+        imap = imaplib.IMAP4(server.imap.host, server.imap.port, timeout=10)
+        imap.login("bbo@example.com", "x")
+        with pytest.raises(MessageNotFound) as failure:
+            server.message(to="bob@example.com")
+        text = str(failure.value)
+        assert "a reader logged in as bbo@example.com, which never had mail" in text
+        assert "1 connection still open:" in text
+        assert "the newest session, imap, says so far:" in text
+        imap.logout()
+        server.deliver(b"Subject: x\r\n\r\n", recipients="bbo@example.com")
+        with pytest.raises(MessageNotFound) as failure:
+            server.message(to="bob@example.com")
+        assert "never had mail" not in str(failure.value)
+
+
 def test_no_mail_at_all(server):
     with pytest.raises(MessageNotFound, match="no message came at all"):
         server.message(timeout=0)
@@ -286,3 +311,61 @@ def test_a_loop_that_is_only_set_as_running_is_no_reason(server):
     finally:
         asyncio._set_running_loop(None)
         loop.close()
+
+
+def test_a_trio_task_is_refused(server):
+    trio = pytest.importorskip("trio")
+
+    async def main():
+        with pytest.raises(BlockingWait, match="async_mailserver"):
+            server.message(timeout=1)
+        submit(server)
+        assert server.message(timeout=1).seq == 1
+
+    trio.run(main)
+
+
+def test_a_thread_beside_trio_may_wait(server):
+    trio = pytest.importorskip("trio")
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, lambda: later(submit, server).join())
+            assert (await trio.to_thread.run_sync(lambda: server.message(timeout=10))).seq == 1
+
+    trio.run(main)
+
+
+def test_uvloop_is_refused(server):
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main():
+        with pytest.raises(BlockingWait, match="uvloop"):
+            server.message(timeout=1)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def freezegun_(moment):
+    return pytest.importorskip("freezegun").freeze_time(moment)
+
+
+def time_machine_(moment):
+    return pytest.importorskip("time_machine").travel(moment, tick=False)
+
+
+@pytest.mark.parametrize("freeze", [freezegun_, time_machine_])
+def test_deadlines_and_times_are_real_where_a_test_froze_time(server, freeze):
+    before = datetime.now(UTC)
+    with freeze("2001-02-03 04:05:06"):
+        assert datetime.now(UTC).year == 2001
+        thread = later(submit, server)
+        message = server.message(timeout=10)
+        with pytest.raises(MessageNotFound, match=r"within 0\.02 s"):
+            server.message(subject="none", timeout=0.02)
+        server.assert_no_message(within=0.02, subject="none")
+        server.wait_until_quiet(0.01)
+    thread.join()
+    assert before <= message.received_at <= datetime.now(UTC)
+    assert message.session.opened_at >= before.timestamp()
