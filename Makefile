@@ -4,13 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test lint types types-of-examples check bench wheel clean
+.PHONY: serve test test-oldest lint types types-of-examples check bench wheel clean
 
 serve: $(STAMP)
 	$(BIN)/mailtrap serve $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+# The plugin under the oldest pytest that it supports, which is put before the other one.
+test-oldest: $(STAMP)
+	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/oldest 'pytest==8.0.*'
+	PYTHONPATH=$(VENV)/oldest $(BIN)/python -m pytest -n auto \
+		tests/plugin/test_fixtures.py tests/plugin/test_settings.py tests/plugin/test_reports.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

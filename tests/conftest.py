@@ -206,3 +206,21 @@ def database(postgres):
     name = postgres.take()
     yield postgres.url(name)
     postgres.free.append(name)
+
+
+def _must_not_skip(report):
+    """Where everything is installed, a test that misses something is a failure."""
+    if os.environ.get("MAILTRAP_NO_SKIP") and report.skipped and "could not import" in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"not skipped, because MAILTRAP_NO_SKIP is set: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    return _must_not_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    return _must_not_skip((yield))

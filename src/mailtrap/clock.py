@@ -7,6 +7,7 @@ time-machine, changes the functions themselves, and has a way around that.
 
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,8 +17,10 @@ _EPOCH: Final = (datetime(1970, 1, 1, tzinfo=UTC), timedelta)
 
 def now() -> float:
     """Seconds since the Unix epoch."""
-    if (hatch := getattr(sys.modules.get("time_machine"), "escape_hatch", None)) is not None:
-        return float(hatch.time.time())
+    hatch = getattr(sys.modules.get("time_machine"), "escape_hatch", None)
+    if hatch is not None and hatch.is_travelling():
+        with suppress(ValueError):  # it stopped travelling this very moment
+            return float(hatch.time.time())
     return _REAL[0]()
 
 

@@ -102,6 +102,14 @@ class Parts:
         """Whether its listeners are bound."""
         return self._hub is not None
 
+    def refuse_fork(self) -> None:
+        """Raise in a process that was forked from the server's: what is in its memory is a picture of then."""
+        if self._pid and self._pid != os.getpid():
+            raise MailtrapError(
+                "this server was started before the process forked, and runs in the parent alone; "
+                "start a server of its own in the child, or connect to the parent's HTTP listener"
+            )
+
     @property
     def stopped(self) -> bool:
         """Whether it ran and does no longer."""

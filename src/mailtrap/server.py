@@ -669,6 +669,7 @@ class MailServer:
     # ------------------------------------------------------------ what messages and mailboxes ask
 
     def _rows(self, after: int = 0) -> Sequence[MessageRow]:
+        self._parts.refuse_fork()
         return self._parts.store.messages(self._scope.name, after=after)
 
     def _received(self, receipt: Receipt) -> Message:
@@ -755,6 +756,9 @@ class _ScopeSource:
 
     def listen(self, listener: "Callable[[Session, str], None]") -> Callable[[], None]:
         return self._server._parts.commands.listen(listener)
+
+    def refuse_fork(self) -> None:
+        self._server._parts.refuse_fork()
 
     def given(self, messages: list[M]) -> list[M]:
         return self._server._given(messages)

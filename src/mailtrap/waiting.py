@@ -130,6 +130,7 @@ class Source(Protocol):
     def open_transactions(self) -> "Sequence[Session]": ...
     def listen(self, listener: "Callable[[Session, str], None]") -> Callable[[], None]: ...
     def open_sessions(self) -> "Sequence[Session]": ...
+    def refuse_fork(self) -> None: ...
     def given(self, messages: "list[M]") -> "list[M]": ...
 
 
@@ -312,6 +313,7 @@ class Waits:
     def until(self, probe: Callable[[], _T | None], timeout: float | None, error: Callable[[float], Exception]) -> _T:
         """Look, sleep until the bell rings, look again; ``error(seconds)`` is raised when the time is over."""
         __tracebackhide__ = True
+        self._source.refuse_fork()
         limit = self._source.default_timeout() if timeout is None else timeout
         deadline = clock.monotonic() + limit
         bell = self._source.bell
@@ -329,6 +331,7 @@ class Waits:
     def _quiet(self, seconds: float, disturbed: Callable[[], bool]) -> None:
         """Sleep so many seconds, or until it was disturbed."""
         __tracebackhide__ = True
+        self._source.refuse_fork()
         deadline = clock.monotonic() + seconds
         while True:
             rings = self._source.bell.rings

@@ -88,6 +88,9 @@ class RemoteParts:
     running = True
     stopped = False
 
+    def refuse_fork(self) -> None:
+        """A fork has connections of its own."""
+
     def __init__(
         self, client: Client, info: Mapping[str, Any], ports: Mapping[str, int | None], exclusive: bool
     ) -> None:
