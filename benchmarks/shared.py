@@ -114,8 +114,7 @@ def main() -> None:
         last = found[len(found) * 99 // 100]
         print(f"another server hears after {median(found):.2f} ms (99 of 100 within {last:.2f} ms)")
     finally:
-        server.stop()
-        shutil.rmtree(server.folder, ignore_errors=True)
+        server.remove()
         shutil.rmtree(folder, ignore_errors=True)
 
 

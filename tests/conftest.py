@@ -102,6 +102,13 @@ class PostgresServer:
     def stop(self, mode="immediate"):
         self.run("pg_ctl", "stop", "-w", "-s", "-m", mode, "-D", self.folder / "data")
 
+    def remove(self):
+        """Stop it and remove its folder."""
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def url(self, database):
         return f"postgresql:///{database}?{urlencode({'host': self.folder, 'user': 'mailtrap'})}"
 
@@ -194,10 +201,7 @@ def own_postgres():
     server = PostgresServer.make()
     server.start()
     yield server
-    try:
-        server.stop()
-    finally:
-        shutil.rmtree(server.folder, ignore_errors=True)
+    server.remove()
 
 
 @pytest.fixture
