@@ -15,22 +15,23 @@ from typing import Any, Final
 from .. import clock, limits
 from ..delivery.refusal import Refusal as Turned
 from ..delivery.services import Services
-from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota, StoreError
-from ..faults import Disconnected, Respond
+from ..faults import Disconnected
 from ..message.address import Address
 from ..message.envelope import Envelope
 from ..scopes import Scope
 from ..store.base import ALL, Key, MailboxRow
 from ..transcript import Session
-from ..wire.lines import InputEnded, LineTooLong
+from ..wire.lines import InputEnded
 from ..wire.lines import read_line as read_line_of
 from ..wire.machine import Machine, Steps
 from ..wire.steps import NEED_DATA, Close, Pause, Step
 from . import capabilities, responses
-from .collect import Announced, Collector, Command, Dropped, Overflow
+from .collect import Collector, Command, Dropped, Overflow
 from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, WITH_MAILBOX, Gate, Handled, Spec
 from .commands import COMMANDS
 from .commands.notify import Notifier, told
+from .endings import as_answer, as_reply, reply_to
+from .literals import asked
 from .log import Log
 from .namespace import Namespace
 from .responses import Goodbye, Refusal, Reply
@@ -42,15 +43,6 @@ from .view import View
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S+ HTTP/\d")
 _TLS_RECORD: Final = b"\x16\x03"
 _TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
-_LITERAL_MINUS: Final = 4096  # octets of a literal that need not be waited for (RFC 7888, 5)
-
-_STORE_REPLIES: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
-    (NoSuchMailbox, "NONEXISTENT", "No such mailbox"),
-    (MailboxExists, "ALREADYEXISTS", "There is a mailbox of that name"),
-    (NotAllowed, "CANNOT", "That is not possible"),
-    (OverQuota, "OVERQUOTA", "Over quota"),
-    (NoSuchAccount, "UNAVAILABLE", "The account is gone"),
-)
 
 
 class IMAPSession(Machine):
@@ -233,7 +225,7 @@ class IMAPSession(Machine):
         if self._rules.active:
             answer = yield from self.ask("before", "CONNECT")
             if answer is not None:
-                greeting = _as_reply(answer, "BYE")
+                greeting = as_reply(answer, "BYE")
         yield self._log.untagged(greeting)
         return greeting.kind != "BYE"
 
@@ -268,7 +260,7 @@ class IMAPSession(Machine):
                 yield from self._finish(_tag_of(event.text), reply)
                 gate = refused = None
             else:
-                gate, refused = yield from self._announced(event, gate)
+                gate, refused = yield from asked(self, event, gate)
                 if refused is None:
                     self.collector.accept()
                     if event.synchronizing:
@@ -293,43 +285,6 @@ class IMAPSession(Machine):
         except Exception as error:  # noqa: BLE001  the next hint is another chance
             self.services.report(error, self.scope)
 
-    def _announced(self, event: Announced, gate: Gate | None) -> Generator[Step, Any, tuple[Gate | None, Reply | None]]:
-        """Whether the literal is wanted: who takes the command decides, before a single octet of it is read."""
-        try:
-            if not event.synchronizing and not self.offers("LITERAL+"):
-                if not self.offers("LITERAL-"):
-                    raise Refusal("A literal has to wait for the continuation", kind="BAD")
-                if event.size > _LITERAL_MINUS:
-                    raise Refusal("A literal over 4096 octets has to wait for the continuation", "TOOBIG", "BAD")
-            if gate is None:
-                gate = yield from self._gate(event)
-            if gate is None:
-                if event.size > limits.IMAP_LITERAL or event.total > limits.IMAP_LITERALS:
-                    raise Refusal("The literal is too long", "TOOBIG", "BAD")
-            else:
-                yield from gate(event.size, event.total)
-        except Refusal as refusal:
-            return gate, refusal.reply
-        except SyntaxFault as fault:
-            return gate, Reply("BAD", str(fault))
-        except Exception as error:  # noqa: BLE001  whatever a handler raises is a reply
-            return gate, self._reply_to(error)
-        return gate, None
-
-    def _gate(self, event: Announced) -> Generator[Step, Any, Gate | None]:
-        """What decides on the literals of this command; None for those that are arguments."""
-        scanner = Scanner(event.command.text, event.command.literals, utf8=self.utf8)
-        scanner.tag()
-        scanner.space()
-        spec, _ = self._spec(scanner)
-        if spec.gate is None:
-            return None
-        scanner.space()
-        try:
-            return (yield from spec.gate(self, scanner))
-        except Incomplete:
-            return None  # the literal is an argument before the message
-
     # ------------------------------------------------------------ one command
 
     def _perform(self, command: Command) -> Steps:
@@ -346,7 +301,7 @@ class IMAPSession(Machine):
             yield from self._finish(b"*", self._not_understood(Reply("BAD", f"No command: {fault}")))
             return
         try:
-            spec, uid = self._spec(scanner)
+            spec, uid = self.spec_of(scanner)
         except (Refusal, SyntaxFault) as problem:
             self._log.command(command.text)
             reply = problem.reply if isinstance(problem, Refusal) else Reply("BAD", str(problem))
@@ -359,7 +314,7 @@ class IMAPSession(Machine):
             self.record.note(b"%d octets of a literal" % len(literal))
         yield from self._carry_out(tag, spec, uid, scanner)
 
-    def _spec(self, scanner: Scanner) -> tuple[Spec, bool]:
+    def spec_of(self, scanner: Scanner) -> tuple[Spec, bool]:
         """The command that comes next, and whether it is its UID form.
 
         Raises:
@@ -401,13 +356,13 @@ class IMAPSession(Machine):
             if self._rules.active:
                 facts = self._facts(spec, scanner)
                 answer = yield from self.ask("before", spec.verb, **facts)
-                reply = yield from self._handle(spec, uid, scanner) if answer is None else _replied(answer)
+                reply = yield from self._handle(spec, uid, scanner) if answer is None else as_answer(answer)
             else:
                 reply = yield from self._handle(spec, uid, scanner)
         except (Goodbye, Disconnected, InputEnded):
             raise
         except Exception as error:  # noqa: BLE001  whatever a handler raises is a reply
-            reply = self._reply_to(error)
+            reply = reply_to(error, self.services, self.scope)
         if self.view is not None and reply.kind != "BAD" and not spec.fresh:
             try:
                 yield from self._log.kept(tell(self, expunges=not self.uses_numbers, explicit=spec.explicit))
@@ -424,7 +379,7 @@ class IMAPSession(Machine):
                     yield self._log.untagged(Reply("OK", "Something expunged is not told yet", code))
         if self._rules.active:
             answer = yield from self.ask("reply", spec.verb, **facts)
-            reply = reply if answer is None else _as_reply(answer)
+            reply = reply if answer is None else as_reply(answer)
         if not spec.announced:
             self.heard(spec.verb)
         yield from self._finish(tag, reply)
@@ -480,22 +435,6 @@ class IMAPSession(Machine):
             raise Goodbye(reply.text, reply.code)
         yield self._log.tagged(reply, tag)
 
-    def _reply_to(self, error: Exception) -> Reply:
-        """How a command ends that raised."""
-        if isinstance(error, Refusal):
-            return error.reply
-        if isinstance(error, SyntaxFault):
-            return Reply("BAD", str(error))
-        if isinstance(error, LineTooLong):
-            return Reply("BAD", "The line is too long", "TOOBIG")
-        for kind, code, text in _STORE_REPLIES:
-            if isinstance(error, kind):
-                return Reply("NO", text, code)
-        self.services.report(error, self.scope)
-        if isinstance(error, StoreError):
-            return Reply("NO", "The store cannot answer now; try again later", "UNAVAILABLE")
-        return Reply("NO", "Internal error", "SERVERBUG")
-
     def _facts(self, spec: Spec, scanner: Scanner) -> dict[str, Any]:
         """What fault rules can match."""
         facts: dict[str, Any] = {}
@@ -524,16 +463,3 @@ class IMAPSession(Machine):
 def _tag_of(text: bytes) -> bytes:
     found = _TAG.match(text)
     return found[0] if found and text[found.end() : found.end() + 1] in (b" ", b"\r", b"\n", b"") else b"*"
-
-
-def _replied(answer: Respond) -> Generator[Step, Any, Reply]:
-    yield from ()
-    return _as_reply(answer)
-
-
-def _as_reply(answer: Respond, default: responses.Kind = "NO") -> Reply:
-    """A fault rule's reply: a status word as it is, anything else as the default."""
-    word = str(answer.reply).upper()
-    if word in ("OK", "NO", "BAD", "BYE"):
-        default = word  # type: ignore[assignment]  # it is one of them
-    return Reply(default, answer.text or "As a rule says")
