@@ -12,12 +12,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _REAL: Final = (time.time, time.monotonic, time.sleep)
+_MODULES: Final = sys.modules
 _EPOCH: Final = (datetime(1970, 1, 1, tzinfo=UTC), timedelta)
 
 
 def now() -> float:
     """Seconds since the Unix epoch."""
-    hatch = getattr(sys.modules.get("time_machine"), "escape_hatch", None)
+    return _travelled() if "time_machine" in _MODULES else _REAL[0]()  # it is asked several times for each message
+
+
+def _travelled() -> float:
+    hatch = getattr(sys.modules["time_machine"], "escape_hatch", None)
     if hatch is not None and hatch.is_travelling():
         with suppress(ValueError):  # it stopped travelling this very moment
             return float(hatch.time.time())

@@ -99,12 +99,14 @@ class Scopes:
 
     Attributes:
         root: the first.
+        alone: there is no scope but the first.
         current: the scope that mail and readers which name none belong to.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.root = Scope("", "", None, settings)
         self.current = self.root
+        self.alone = True
         self._lock = threading.Lock()
         self._by_label: dict[str, Scope] = {}
         self._by_name: dict[str, Scope] = {"": self.root}
@@ -118,6 +120,7 @@ class Scopes:
             label = _untaken(_label(unique) or f"scope-{number}", self._by_label)
             scope = Scope(unique, label, parent, settings)
             parent.children.append(scope)
+            self.alone = False
             self._by_name[unique] = scope
             self._by_label[scope.label] = scope
             return scope

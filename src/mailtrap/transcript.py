@@ -15,13 +15,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import count
+from sys import intern
 from typing import Any, Final, Literal
 
 from . import clock, limits
+from .clock import now
 
 ProtocolName = Literal["smtp", "lmtp", "pop3", "imap", "http"]
 _numbers: Final = count(1)
 _SHORT: Final = 100  # octets of a reply that is likely to be given again
+_LINE: Final = limits.LINE_LOG
+_LOOK: Final = 56  # a log's size is looked at by every eighth command, and when a reply is long
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +51,24 @@ class Command:
 
 
 class Session:
-    """The record of one connection. Written by its session alone, read from any thread."""
+    """The record of one connection. Written by its session alone, read from any thread.
+
+    Records stay with the messages that came by them, so they are small: what most of them have alike is one object for
+    all, and what only an open one needs is dropped at its end.
+    """
 
     __slots__ = (
-        "__weakref__", "_blobs", "_disconnect", "_elided", "_ended", "_log", "_log_size", "closed_at", "helo",
-        "id", "listener", "mechanism", "open", "opened_at", "peer", "protocol", "scope", "tls", "transaction",
-        "user",
+        "__weakref__", "_blobs", "_disconnect", "_elided", "_ended", "_host", "_id", "_log", "_port", "closed_at",
+        "helo", "listener", "mechanism", "opened_at", "protocol", "scope", "tls", "transaction", "user",
     )  # fmt: skip
 
     def __init__(
         self, protocol: ProtocolName, peer: tuple[str, int], listener: str = "", *, scope: str = "",
         id: str | None = None,  # noqa: A002  the public name
     ) -> None:  # fmt: skip
-        self.opened_at: float = clock.now()
+        self.opened_at: float = now()
         self.closed_at: float | None = None
-        self.id: str = id or f"{int(self.opened_at * 1000):011x}-{next(_numbers):x}"
+        self._id: str | int = id or next(_numbers)
         self.protocol: ProtocolName = protocol
         self.peer = peer
         self.listener = listener
@@ -70,14 +77,34 @@ class Session:
         self.tls: TLS | None = None
         self.user: str | None = None
         self.mechanism: str | None = None
-        self.open = True
-        self._log: list[bytes] = []
-        self._log_size = 0
+        self._log: list[bytes] | None = []  # None: the connection has ended
         self._elided = 0
-        self._blobs: list[bytes] = []
+        # One item for each transaction: its transcript, or where it is no message's its pieces, which may be shared.
+        self._blobs: list[bytes | tuple[bytes, ...]] | tuple[bytes | tuple[bytes, ...], ...] = []
         self._disconnect: Callable[[], None] | None = None
         self.transaction = False  # between MAIL and its end: a message may still come of it
         self._ended: tuple[Callable[[], None], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Sorts by time; never two alike in one server's life."""
+        number = self._id
+        return number if isinstance(number, str) else f"{int(self.opened_at * 1000):011x}-{number:x}"
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Host and port of the client."""
+        return self._host, self._port
+
+    @peer.setter
+    def peer(self, peer: tuple[str, int]) -> None:
+        host, self._port = peer
+        self._host = intern(host)
+
+    @property
+    def open(self) -> bool:
+        """Whether the connection is there."""
+        return self._log is not None
 
     # ------------------------------------------------------------ written by the session
 
@@ -95,39 +122,54 @@ class Session:
 
     def command(self, line: bytes) -> None:
         """The client sent this line (without its line end, secrets redacted)."""
-        self._add(b"C %.4f %b\n" % (clock.now() - self.opened_at, line[: limits.LINE_LOG]))
+        if (log := self._log) is not None:
+            log.append(b"C %.4f %b\n" % (now() - self.opened_at, line if len(line) < _LINE else line[:_LINE]))
+            if len(log) & _LOOK == _LOOK:
+                self._elide(log)
 
     def reply(self, text: bytes) -> None:
         """The server answered this: one line or several, with or without the last line end."""
-        if b"\n" not in text:
-            self._add(b"S %b\n" % text[: limits.LINE_LOG])
-        else:
-            self._add(_often_said(text) if len(text) <= _SHORT else _said(text))
+        self.add(_often_said(text) if len(text) <= _SHORT else said(text))
+        if len(text) > _LINE and self._log is not None:
+            self._elide(self._log)
 
     def note(self, text: bytes) -> None:
         """Something that is not a line of the conversation: a body and its size, TLS, a fault."""
-        self._add(b"* %b\n" % text[: limits.LINE_LOG])
+        self.add(b"* %b\n" % text[:_LINE])
+
+    def add(self, lines: bytes) -> None:
+        """Lines as they stand in a transcript. Nothing happens when the connection has ended."""
+        if (log := self._log) is not None:
+            log.append(lines)
 
     def cut(self) -> bytes:
         """Close the transcript of a transaction and return it; what follows begins the next one."""
-        if not self._log:
+        log = self._log
+        if not log:
             return b""
-        if self._elided:
-            self._log.append(b"* %d lines left out above\n" % self._elided)
-        blob = b"".join(self._log)
-        self._log.clear()
-        self._log_size = self._elided = 0
-        self._blobs.append(blob)
-        if len(self._blobs) > limits.SESSION_LOGS:
-            del self._blobs[0]
+        blob = b"".join(log)
+        if self._elided or len(blob) > limits.TRANSACTION_LOG:
+            blob = b"".join(self._whole(log))
+        log.clear()
+        self._keep(blob)
         return blob
+
+    def part(self) -> None:
+        """As ``cut()``, where the transcript is no message's: what all sessions hear is kept once for all of them."""
+        if log := self._log:
+            pieces = tuple(self._whole(log))
+            log.clear()
+            self._keep(pieces)
 
     def close(self) -> None:
         """The connection ended."""
-        self.cut()
-        self._log = []  # a record may stay for long with its messages
-        self.open = False
-        self.closed_at = clock.now()
+        log, kept = self._log, self._blobs
+        if log is None:
+            return
+        self._log = None
+        # The opening stays one item: it is asked for by itself.
+        self._blobs = (*kept, *self._whole(log)) if kept else (tuple(self._whole(log)),) if log else ()
+        self.closed_at = now()
         self._disconnect = None
         self.end_transaction()
 
@@ -142,19 +184,26 @@ class Session:
             self._ended = tuple(other for other in self._ended if other is not function)
             function()
 
-    def _add(self, line: bytes) -> None:
-        self._log.append(line)
-        self._log_size += len(line)
-        if self._log_size > limits.TRANSACTION_LOG:
-            self._elide()
+    def _keep(self, blob: bytes | tuple[bytes, ...]) -> None:
+        blobs = self._blobs
+        assert isinstance(blobs, list)
+        blobs.append(blob)
+        if len(blobs) > limits.SESSION_LOGS:
+            del blobs[0]
 
-    def _elide(self) -> None:
+    def _whole(self, log: list[bytes]) -> list[bytes]:
+        """The log within its limit, and the last word about what is missing; the next one misses nothing yet."""
+        self._elide(log)
+        elided, self._elided = self._elided, 0
+        return [*log, b"* %d lines left out above\n" % elided] if elided else log
+
+    def _elide(self, log: list[bytes]) -> None:
         """A log over its limit keeps its beginning and its newest lines: the middle goes."""
-        log = self._log
-        while self._log_size > limits.TRANSACTION_LOG and len(log) > 2:
+        size = sum(map(len, log))
+        while size > limits.TRANSACTION_LOG and len(log) > 2:
             some = len(log) // 8 or 1  # at once, so that a session of many commands does not pay for it at each
             middle = slice((len(log) - some) // 2, (len(log) + some) // 2)
-            self._log_size -= sum(map(len, log[middle]))
+            size -= sum(map(len, log[middle]))
             del log[middle]
             self._elided += some
 
@@ -166,7 +215,7 @@ class Session:
         Args:
             transcript: of the message that is being kept; what was said before it is the session's opening.
         """
-        opening = next(iter(tuple(self._blobs)), b"")
+        opening = _joined(next(iter(tuple(self._blobs)), b""))
         tls = self.tls
         return {
             "id": self.id, "protocol": self.protocol, "peer": list(self.peer), "listener": self.listener,
@@ -189,9 +238,8 @@ class Session:
         if (tls := summary["tls"]) is not None:
             version, cipher, server_name, certificate = tls
             self.tls = TLS(version, cipher, server_name, None if certificate is None else bytes.fromhex(certificate))
-        if summary["opening"]:
-            self._blobs.append(summary["opening"].encode("latin-1"))
-        self.open = False
+        self._blobs = (summary["opening"].encode("latin-1"),) if summary["opening"] else ()
+        self._log = None
         return self
 
     # ------------------------------------------------------------ read by anybody
@@ -199,7 +247,8 @@ class Session:
     @property
     def transcript(self) -> str:
         """Everything kept of the conversation, oldest first."""
-        return (b"".join(tuple(self._blobs)) + b"".join(tuple(self._log))).decode("utf-8", "replace")
+        log = tuple(self._log or ())
+        return b"".join([*map(_joined, tuple(self._blobs)), *log]).decode("utf-8", "replace")
 
     @property
     def commands(self) -> Sequence[Command]:
@@ -216,11 +265,16 @@ class Session:
         return f"<Session {self.id} {self.protocol} {self.peer[0]}:{self.peer[1]} {state}>"
 
 
-def _said(text: bytes) -> bytes:
-    return b"".join([b"S %b\n" % line[: limits.LINE_LOG] for line in text.splitlines()])
+def said(text: bytes) -> bytes:
+    """A reply, one line or several, as it stands in a transcript."""
+    return b"".join([b"S %b\n" % line[:_LINE] for line in text.splitlines() or (b"",)])
 
 
-_often_said = lru_cache(maxsize=512)(_said)  # the same few replies are given again and again
+_often_said = lru_cache(maxsize=512)(said)  # the same few replies are given again and again
+
+
+def _joined(blob: bytes | tuple[bytes, ...]) -> bytes:
+    return blob if isinstance(blob, bytes) else b"".join(blob)
 
 
 def parse_commands(transcript: str, opened_at: float, *, tagged: bool = False) -> list[Command]:

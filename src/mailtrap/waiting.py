@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from . import clock
@@ -40,14 +41,16 @@ class Bell:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._waiting = 0
+        # Never the same value twice, so two threads that ring at once need no lock: whoever sees either looks again.
+        self._numbers = count(1)
         self.rings = 0
 
     def ring(self) -> None:
         """Wake everybody who waits; called from any thread, without a lock held."""
+        self.rings = next(self._numbers)
+        if not self._waiting:  # who begins to wait now counts itself first, and then sees the new value
+            return
         with self._condition:
-            self.rings += 1
-            if not self._waiting:
-                return
             self._condition.notify_all()
         # Somebody waits: beside a busy loop they would get the interpreter only after its switch interval.
         clock.yield_interpreter()

@@ -198,7 +198,7 @@ class Intake:
             self._route_mail(mail, done)
 
     def _route_mail(self, mail: Incoming, done: MailDone) -> None:
-        if len(self._scopes) == 1:
+        if self._scopes.alone:
             self._keep(mail, done)  # nothing is looked up
         else:
             self._apart(lambda: self._keep(mail, done))
@@ -212,23 +212,18 @@ class Intake:
             return
 
         def submitted(receipts: Sequence[Receipt] | None, error: BaseException | None) -> None:
-            self._submitted(mail, receipts, error, done)
+            if error is None:
+                assert receipts is not None
+                if self._kept is not None:
+                    self._kept(receipts)
+                done(Outcome(KEPT, receipts), None)
+            elif isinstance(error, OverQuota):
+                self._over_quota(mail, error, done)
+            else:
+                self._report(error, mail.scope)
+                self._turn_away(mail, STORE_FAILED, done)
 
         self._store.submit(batch, submitted)
-
-    def _submitted(
-        self, mail: Incoming, receipts: Sequence[Receipt] | None, error: BaseException | None, done: MailDone
-    ) -> None:
-        if error is None:
-            assert receipts is not None
-            if self._kept is not None:
-                self._kept(receipts)
-            done(Outcome(KEPT, receipts), None)
-        elif isinstance(error, OverQuota):
-            self._over_quota(mail, error, done)
-        else:
-            self._report(error, mail.scope)
-            self._turn_away(mail, STORE_FAILED, done)
 
     def _over_quota(self, mail: Incoming, error: OverQuota, done: MailDone) -> None:
         """Somebody has no room. With LMTP the others still get the mail: each is answered for (RFC 2033, 4.2)."""
@@ -259,9 +254,13 @@ class Intake:
     def _deliveries(self, mail: Incoming) -> list[Delivery]:
         """One delivery for each scope that the recipients name; a recipient named twice gets one copy."""
         live = mail.scope.live
-        if len(self._scopes) == 1 and not live.local_domains and not live.delivery_headers:
-            accounts = dict.fromkeys([recipient.account for recipient in mail.envelope.recipients])
-            targets = tuple([_plain_target("", account) for account in accounts])
+        if self._scopes.alone and not live.local_domains and not live.delivery_headers:
+            recipients = mail.envelope.recipients
+            if len(recipients) == 1:
+                targets = _plain_targets(recipients[0].account)
+            else:
+                accounts = dict.fromkeys([recipient.account for recipient in recipients])
+                targets = tuple([_plain_targets(account)[0] for account in accounts])
             return [Delivery("", mail.origin, mail.raw, mail.envelope, targets, mail.session, mail.transcript)]
         by_scope: dict[str, dict[Key, Target]] = {}
         envelope = mail.envelope
@@ -387,9 +386,9 @@ class Intake:
 
 
 @lru_cache(maxsize=4096)
-def _plain_target(scope: str, account: str) -> Target:
-    """One object for all mails to an address: they are many, and it never changes."""
-    return Target(Key(scope, account))
+def _plain_targets(account: str) -> tuple[Target, ...]:
+    """One object for all mails to an address in a server's first scope: they are many, and it never changes."""
+    return (Target(Key("", account)),)
 
 
 def _narrowed(envelope: Envelope, recipients: Sequence[tuple[Address, Parameters]]) -> Envelope:

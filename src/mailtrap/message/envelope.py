@@ -8,6 +8,7 @@ from .address import Address
 
 Parameters = Mapping[str, str | None]
 NO_PARAMETERS: Final[Parameters] = MappingProxyType({})
+_ONCE: Final = (NO_PARAMETERS,)
 
 
 class Addresses(tuple[Address, ...]):
@@ -46,7 +47,9 @@ class Envelope:
         self.mail_from = mail_from
         self.recipients: Sequence[Address] = Addresses(recipients)
         self.mail_parameters = mail_parameters
-        if len(recipient_parameters) != len(self.recipients):
+        if len(self.recipients) == 1 and (not recipient_parameters or recipient_parameters[0] is NO_PARAMETERS):
+            recipient_parameters = _ONCE  # by far the most: one object for all
+        elif len(recipient_parameters) != len(self.recipients):
             recipient_parameters = (NO_PARAMETERS,) * len(self.recipients)
         self.recipient_parameters: Sequence[Parameters] = tuple(recipient_parameters)
 

@@ -30,7 +30,9 @@ def served(raw: bytes) -> bytes:
 
 def served_size(raw: bytes) -> int:
     """``len(served(raw))`` without making it."""
-    return len(raw) + raw.count(b"\n") - raw.count(b"\r\n")
+    size = len(raw)
+    bare = raw.count(b"\n") - raw.count(b"\r\n")
+    return size + bare if bare else size
 
 
 class Part:

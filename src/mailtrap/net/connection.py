@@ -30,7 +30,6 @@ _PATIENT: Final = 0.05  # the same while the session takes none
 class Connection(asyncio.BufferedProtocol):
     """One connection. Attributes that most connections never set are the class's."""
 
-    sockname: tuple[str, int] = ("", 0)
     _choked = False  # no output is taken now
     _transport_full = False
     _deaf = False  # not reading: too much input waits

@@ -59,6 +59,9 @@ class State(Enum):
 _RUNNING, _PARKED, _WORKING = State.RUNNING, State.PARKED, State.WORKING
 _WAITING, _HANDSHAKE, _OVER = State.WAITING, State.HANDSHAKE, State.OVER
 _TURNS: Final = range(limits.STEPS)
+_WRITE_HIGH: Final = limits.WRITE_HIGH
+_WRITE_CHUNK: Final = limits.WRITE_CHUNK
+_UNPARSED_HIGH: Final = limits.UNPARSED_HIGH
 
 
 class Driver(Connection):
@@ -67,16 +70,12 @@ class Driver(Connection):
     Attributes:
         machine: the session; set when the connection is made.
         peer: host and port of the client.
-        sockname: host and port it came to.
         begun: the session's peer is known; before, a PROXY header is waited for.
     """
 
     machine: Machine
     peer: tuple[str, int] = ("", 0)
-    _state: State = _RUNNING
-    _pumping = False
     _ticket = 0  # the wait whose end is awaited: results of any other are dropped
-    _deferred: Step | None = None
     _timer: asyncio.TimerHandle | None = None
     _watching: Sequence[Hashable] = ()
     _eof_told = False
@@ -87,6 +86,12 @@ class Driver(Connection):
         self.hub = hub
         self._make_machine = make_machine
         self._implicit = tls
+        # What is looked at for every piece of input is found faster in the object than in its class.
+        self._pipe = self._chunks = None
+        self._deferred: Step | None = None
+        self._choked = self._ending = self._gone = self._pumping = False
+        self._state: State = _RUNNING
+        self._inline = not hub.store_blocking
 
     # ------------------------------------------------------------ the connection
 
@@ -96,9 +101,6 @@ class Driver(Connection):
         peer = transport.get_extra_info("peername")
         if peer:
             self.peer = peer[:2]
-        sockname = transport.get_extra_info("sockname")
-        if sockname:
-            self.sockname = (sockname, 0) if isinstance(sockname, str) else sockname[:2]
         if hub.closing:
             self._state = _OVER
             self.abort()
@@ -146,7 +148,6 @@ class Driver(Connection):
             way = "{}:{} to {}:{}".format(*header.source, *header.destination)
             record.note(f"PROXY header of {self.peer[0]}:{self.peer[1]}: {way}".encode())
             self.peer = record.peer = header.source
-            self.sockname = header.destination
         self._begin_session()
         return True
 
@@ -160,7 +161,7 @@ class Driver(Connection):
         if self._state is _PARKED:
             self._state = _RUNNING
             self._pump()
-        if len(machine.buffer) > limits.UNPARSED_HIGH:
+        if len(machine.buffer) > _UNPARSED_HIGH:
             self._mind()
 
     def _lost(self) -> None:
@@ -266,7 +267,6 @@ class Driver(Connection):
     def _take_steps(self, out: list[bytes]) -> None:  # noqa: C901  one loop, for speed
         machine = self.machine
         advance = machine.next
-        inline = not self.hub.store_blocking
         size = 0
         for _ in _TURNS:
             step: Any = advance()
@@ -274,7 +274,7 @@ class Driver(Connection):
             if kind is bytes:
                 out.append(step)
                 size += len(step)
-                if size > limits.WRITE_HIGH:
+                if size > _WRITE_HIGH:
                     self._flush(out)
                     size = 0
                     if self._choked or self._ending:
@@ -288,7 +288,7 @@ class Driver(Connection):
                 self._state = _PARKED
                 break
             elif kind is Call:
-                if inline and not step.worker:
+                if self._inline and not step.worker:
                     try:
                         value = step.function(*step.args)
                     except BaseException as error:  # noqa: BLE001  the session's
@@ -299,7 +299,12 @@ class Driver(Connection):
                     self.hub.work(step.function, step.args, self._await(_WORKING))
                     break
             elif kind is Later:
-                if not self._begin(_WORKING, step.function, step.args):
+                done = self._await(_WORKING)
+                try:
+                    step.function(*step.args, done)
+                except BaseException as error:  # noqa: BLE001  the session's
+                    done(None, error)
+                if self._state is not _RUNNING:
                     break
             else:
                 self._flush(out)
@@ -310,7 +315,7 @@ class Driver(Connection):
             self._state = _WAITING
             self.hub.loop.call_soon(self._next_turn)
         if out:
-            if self._pipe is None and not self._chunks and size <= limits.WRITE_CHUNK and not self._wire.is_closing():
+            if self._pipe is None and not self._chunks and size <= _WRITE_CHUNK:  # a wire that closes takes nothing
                 self._write(out[0] if len(out) == 1 else b"".join(out))
             else:
                 self._flush(out)
@@ -371,7 +376,12 @@ class Driver(Connection):
             self._timer = self.hub.loop.call_later(step.seconds, self._await(_WAITING), None, None)
             return False
         if isinstance(step, Hold):
-            return self._begin(_WAITING, lambda done: step.subscribe(lambda: done(None, None)), ())
+            done = self._await(_WAITING)
+            try:
+                step.subscribe(lambda: done(None, None))
+            except BaseException as error:  # noqa: BLE001  the session's
+                done(None, error)
+            return self._state is _RUNNING
         if isinstance(step, Shape):
             self._open_pipe().shape(step)
             self._wire_out()
@@ -381,15 +391,6 @@ class Driver(Connection):
         if isinstance(step, StartDeflate):
             return self._start_deflate()
         raise TypeError(f"not a step: {step!r}")
-
-    def _begin(self, state: State, function: Callable[..., None], args: tuple[Any, ...]) -> bool:
-        """Begin what may end at once, or later. Whether it has ended already."""
-        done = self._await(state)
-        try:
-            function(*args, done)
-        except BaseException as error:  # noqa: BLE001  the session's
-            done(None, error)
-        return self._state is _RUNNING
 
     def _next_turn(self) -> None:
         if self._state is _WAITING:
@@ -407,7 +408,15 @@ class Driver(Connection):
             if get_ident() != self.hub.thread.ident:
                 self.hub.thread.post(self._resume, ticket, value, error)
             elif self._pumping:
-                self._resume(ticket, value, error)
+                if ticket == self._ticket and self._state is state and not self._gone:  # as _resume does
+                    self._ticket += 1
+                    self._state = _RUNNING
+                    if error is None:
+                        self.machine.answer(value)
+                    else:
+                        self.machine.fail(error)
+                else:
+                    self._resume(ticket, value, error)
             else:  # never inside another session's step
                 self.hub.loop.call_soon(self._resume, ticket, value, error)
 

@@ -17,6 +17,7 @@ from ..scopes import Scope
 from ..store.base import Hint
 from ..wire.steps import Done
 from .loop import LoopThread
+from .transport import Acceptor, Transport
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Hub:
         self.closing = False
         self._workers: Workers | None = None
         self._contexts: dict[ContextProvider, ssl.SSLContext] = {}
-        self._servers: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
         self._unfinished: set[Driver] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._empty: asyncio.Event | None = None
@@ -72,10 +73,17 @@ class Hub:
 
     def listen(self, sock: socket.socket, factory: "Callable[[], Driver]") -> None:
         """Accept connections on a bound socket, which is the hub's from now on; each gets a driver."""
-        self._servers.append(self.thread.call(self._listen(sock, factory)))
+        self.thread.call_soon(self._listen, sock, factory)
 
-    async def _listen(self, sock: socket.socket, factory: "Callable[[], Driver]") -> asyncio.Server:
-        return await self.loop.create_server(factory, sock=sock, backlog=limits.BACKLOG)
+    def _listen(self, sock: socket.socket, factory: "Callable[[], Driver]") -> None:
+        def connected(connection: socket.socket, address: Any) -> None:
+            try:
+                Transport(self.loop, connection, address, self.view, factory())
+            except BaseException as error:  # noqa: BLE001  reported; the others are served
+                connection.close()
+                self.report(error, None)
+
+        self._acceptors.append(Acceptor(self.loop, sock, connected, lambda error: self.report(error, None)))
 
     def opened(self, driver: "Driver") -> None:
         """A connection is there."""
@@ -137,9 +145,9 @@ class Hub:
 
     async def _close(self, deadline: float) -> None:
         patience = min(0.25, (deadline - monotonic()) / 4)
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors.clear()
         self._empty = asyncio.Event()
         for driver in list(self.drivers):
             driver.leave()

@@ -27,7 +27,6 @@ def bind(name: str, host: str, port: int) -> socket.socket:
     """
     family, address = _resolve(name, host, port)
     try:
-        # The protocol is named: asyncio switches Nagle's algorithm off only where it is.
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise ConfigError(f"{name} cannot listen on {host}: {error.strerror or error}") from error
@@ -40,6 +39,8 @@ def bind(name: str, host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             # "::" means both kinds; any other address is IPv6 alone anyhow.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
+        # Small replies are not held back. Connections have it from the socket they come to.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.bind(address)
         sock.listen(limits.BACKLOG)
         sock.setblocking(False)

@@ -6,6 +6,7 @@ has no such thread: there every method but ``stop`` raises, and nothing of the p
 
 import asyncio
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -48,7 +49,8 @@ class LoopThread:
             return
         self._pid = os.getpid()
         self._stopping = False
-        self.loop = loop = asyncio.new_event_loop()
+        # Connections are read by ``add_reader``, which the other loop of Windows has not.
+        self.loop = loop = asyncio.SelectorEventLoop() if sys.platform == "win32" else asyncio.new_event_loop()
         if self._on_error is not None:
             loop.set_exception_handler(self._told)
         ready = threading.Event()

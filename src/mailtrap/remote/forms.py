@@ -51,7 +51,9 @@ class RemoteSession(Session):
         self.opened_at = described["opened_at_seconds"]
         self.closed_at = described["closed_at_seconds"]
         self.helo, self.user, self.mechanism = described["helo"], described["user"], described["mechanism"]
-        self.open, self.transaction = described["open"], described["transaction"]
+        self.transaction = described["transaction"]
+        if not described["open"]:
+            self._log = None
         if (tls := described["tls"]) is not None:
             certificate = tls["client_certificate"]
             self.tls = TLS(

@@ -62,7 +62,7 @@ def data(session: "SMTPSession", argument: str) -> Reply | CommandSteps:
 def _data(session: "SMTPSession", transaction: Transaction) -> CommandSteps:
     yield session.say(replies.START_MAIL)
     content = yield from read_message(session, transaction.scope.live.max_message_size)
-    session.record.note(b"%d octets of message" % content.size)
+    session.record.add(b"* %d octets of message\n" % content.size)
     return (yield from _finish(session, transaction, content, "DATA"))
 
 
@@ -241,8 +241,11 @@ def _finish(session: "SMTPSession", transaction: Transaction, content: Content, 
             else:
                 reply = verdict.reply
         if reply is None:
-            said = session.spoken(accepted) * copies
-            record.reply(said)
+            if copies == 1:
+                said = session.say(accepted)
+            else:
+                said = session.spoken(accepted) * copies
+                record.reply(said)
             mail = Incoming(
                 record, transaction.scope, "lmtp" if session.flavour == "lmtp" else "smtp", envelope, content.raw,
                 record.cut(),
@@ -259,14 +262,17 @@ def _finish(session: "SMTPSession", transaction: Transaction, content: Content, 
         overruled = yield from session.conclude("reply", verb)
         if overruled is not None:
             reply, turned_away = overruled, {}
-    output = session.spoken(reply) * copies
-    if turned_away:
-        output = b"".join(session.spoken(turned_away.get(recipient, reply)) for recipient in answered)
-    if not said:
-        record.reply(output)
-    elif output != said:
-        record.note(b"but the client was told: " + output.rstrip())
-    yield output
+    if said and reply is accepted and not turned_away:
+        yield said
+    else:
+        output = session.spoken(reply) * copies
+        if turned_away:
+            output = b"".join(session.spoken(turned_away.get(recipient, reply)) for recipient in answered)
+        if not said:
+            record.reply(output)
+        elif output != said:
+            record.note(b"but the client was told: " + output.rstrip())
+        yield output
     if session.rules.active:
         yield from session.conclude("after", verb)
     return None

@@ -70,15 +70,6 @@ class Edge(Driver, smtp.SMTP):
             self._make_machine = lambda peer: make_machine(peer, policy=policy)
         self._hostname = hostname
 
-    def __getattr__(self, name: str) -> Any:
-        make = _LAZY.get(name)
-        if make is None:
-            raise AttributeError(name)
-        value = make(self)
-        if self._policy is not None or name not in ("session", "envelope"):
-            setattr(self, name, value)  # without a handler nobody keeps those two up to date: made anew each time
-        return value
-
     @property
     def smtp_session(self) -> SMTPSession:
         """The state machine of this connection."""
@@ -172,6 +163,26 @@ _LAZY: Final[Mapping[str, Callable[[Edge], Any]]] = {
         name[7:]: getattr(edge.event_handler, name) for name in dir(edge.event_handler) if name.startswith("handle_")
     },
 }
+
+
+class _Lazy:
+    """One of them. No ``__getattr__`` of ``Edge``: with one, every attribute of every connection is looked up slowly."""
+
+    def __init__(self, name: str, make: Callable[[Edge], Any]) -> None:
+        self._name = name
+        self._make = make
+
+    def __get__(self, edge: Edge | None, owner: type[Edge]) -> Any:
+        if edge is None:
+            return self
+        value = self._make(edge)
+        if edge._policy is not None or self._name not in ("session", "envelope"):
+            vars(edge)[self._name] = value  # without a handler nobody keeps those two up to date: made anew
+        return value
+
+
+for _name, _make in _LAZY.items():
+    setattr(Edge, _name, _Lazy(_name, _make))
 
 
 def _path(address: Address) -> str:

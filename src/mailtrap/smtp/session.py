@@ -6,8 +6,9 @@ carried out; each command gets its reply before the next one is looked at; no se
 
 import re
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from .. import limits
 from ..config import Live
@@ -33,7 +34,8 @@ Outcome = Reply | CommandSteps | None  # the reply, or the steps to it; None: it
 Handler = Callable[["SMTPSession", str], Outcome]
 
 
-class Command(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Command:
     """One command.
 
     Attributes:
@@ -43,6 +45,8 @@ class Command(NamedTuple):
         turns_away: a negative reply to it is a refusal and is recorded.
         asks: it asks the rules itself before it is carried out, for it knows what they can match.
         before_tls: it is possible where STARTTLS is required and has not come yet (RFC 3207, 4).
+        begins: a mail begins with it, where none is open.
+        secret: what follows a failed one may be a client's responses.
         keyword: of EHLO, without which it is not there.
         flavours: in which it is there.
     """
@@ -53,6 +57,8 @@ class Command(NamedTuple):
     turns_away: bool = False
     asks: bool = False
     before_tls: bool = False
+    begins: bool = False
+    secret: bool = False
     keyword: str | None = None
     flavours: tuple[Flavour, ...] = ("smtp", "submission", "lmtp")
 
@@ -61,13 +67,8 @@ class Command(NamedTuple):
         return session.flavour in self.flavours and (self.keyword is None or extensions.offered(session, self.keyword))
 
 
-class Understood(NamedTuple):
-    """A line of a client: its command, what stands behind it (or the reply to what cannot stand there), and its log."""
-
-    command: Command
-    argument: str | Reply
-    logged: bytes
-
+# A line of a client: its command, what stands behind it (or the reply to what cannot stand there), and its log.
+Understood = tuple[Command, str | Reply, bytes]
 
 _SMTP: Final[tuple[Flavour, ...]] = ("smtp", "submission")
 COMMANDS: Final = {
@@ -77,8 +78,8 @@ COMMANDS: Final = {
         Command("HELO", greet.helo, "HELO name", flavours=_SMTP),
         Command("LHLO", greet.lhlo, "LHLO name", before_tls=True, flavours=("lmtp",)),
         Command("STARTTLS", greet.starttls, "STARTTLS", before_tls=True, keyword="STARTTLS"),
-        Command("AUTH", auth.auth, "AUTH mechanism [initial-response]", turns_away=True, keyword="AUTH"),
-        Command("MAIL", mail.mail, "MAIL FROM:<address> [parameters]", turns_away=True, asks=True),
+        Command("AUTH", auth.auth, "AUTH mechanism [initial-response]", turns_away=True, secret=True, keyword="AUTH"),
+        Command("MAIL", mail.mail, "MAIL FROM:<address> [parameters]", turns_away=True, asks=True, begins=True),
         Command("RCPT", mail.rcpt, "RCPT TO:<address> [parameters]", turns_away=True, asks=True),
         Command("DATA", data.data, "DATA", turns_away=True),
         Command("BDAT", data.bdat, "BDAT octets [LAST]", turns_away=True, asks=True, keyword="CHUNKING"),
@@ -102,7 +103,9 @@ COMMANDS: Final = {
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) ")
 _TLS_HANDSHAKE: Final = b"\x16"  # the first octet of a TLS record with a ClientHello (RFC 8446, 5.1)
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LINE: Final = limits.SMTP_LINE
 _SHORT_LINE: Final = 120  # octets of a line that is likely to come again
+_AUTH: Final = b"aA"  # what AUTH begins with: its lines are not remembered
 _BEHIND_VERB: Final = frozenset({b" ", b"\t", b""})
 
 
@@ -222,56 +225,58 @@ class SMTPSession(Machine):
                 yield NEED_DATA
                 continue
             searched = 0
-            if not 0 <= end < limits.SMTP_LINE:
+            if not 0 <= end < _LINE:
                 yield self._too_long(end)
                 continue
-            line = bytes(buffer[:end]).removesuffix(b"\r")
+            line = bytes(buffer[: end + 1])
             del buffer[: end + 1]
             if self.transaction is None:
                 self.scope = scopes.current
-            understood = (
-                _often_understood(line) if len(line) < _SHORT_LINE and line[:1] not in b"aA" else understand(line)
-            )
+            understood = _often_understood(line) if end < _SHORT_LINE and line[0] not in _AUTH else understand(line)
             if understood is None:
                 unknown += 1
-                yield self._unknown(line, unknown)
+                yield self._unknown(_without_end(line), unknown)
                 continue
             unknown = 0
             command, argument, logged = understood
-            verb = command.verb
-            if verb == "MAIL" and self.transaction is None:
-                record.cut()  # what was said before is no part of this mail's transcript
+            if command.begins and self.transaction is None:
+                record.part()  # what was said before is no part of this mail's transcript
             if rules.active:
                 self.facts = self._transaction_facts()
             record.command(logged)
             if commands.listening:
-                commands.heard(record, verb)
-            if isinstance(argument, Reply):
+                commands.heard(record, command.verb)
+            if type(argument) is Reply:
                 reply: Reply | None = argument
             else:
                 try:
-                    outcome = self._begin(command, argument)
-                    reply = outcome if outcome is None or isinstance(outcome, Reply) else (yield from outcome)
+                    if self.tls_refused or (not self.secure and self.scope.live.starttls == "required"):
+                        outcome = self._guarded(command, argument)
+                    elif rules.active and not command.asks:
+                        outcome = self._overruled_or(command, argument)
+                    else:
+                        outcome = command.run(self, argument)
+                    reply = outcome if outcome is None or type(outcome) is Reply else (yield from outcome)
                 except (Disconnected, InputEnded):
                     raise
                 except Exception as error:  # noqa: BLE001  one command's failure must not end the conversation
                     reply = yield from self._failed(error)
                 if reply is not None and not reply.positive and command.turns_away and not self.recorded:
-                    self.refuse(verb, reply)
+                    self.refuse(command.verb, reply)
                 if self.at_hand is not None or self.recorded:
                     self.at_hand, self.recorded = None, False
-            self._silent = verb == "AUTH" and (reply is None or not reply.positive)
+            self._silent = command.secret and (reply is None or not reply.positive)
             if reply is None:
                 continue
             if rules.active:
-                reply = (yield from self.conclude("reply", verb)) or reply
+                reply = (yield from self.conclude("reply", command.verb)) or reply
             yield self.say(reply)
             if rules.active:
-                yield from self.conclude("after", verb)
+                yield from self.conclude("after", command.verb)
 
-    def _begin(self, command: Command, argument: str) -> Outcome:
-        """Carry out one command, or begin to."""
-        if self.scope.live.starttls == "required" and not self.secure and not command.before_tls:
+    def _guarded(self, command: Command, argument: str) -> Outcome:
+        """Carry out one command, or begin to, where TLS is wanted and not there, or not liked."""
+        if not self.secure and not command.before_tls and self.scope.live.starttls == "required":
             return replies.TLS_FIRST
         if self.tls_refused and command.verb != "QUIT":
             return replies.TLS_POOR
@@ -321,9 +326,12 @@ class SMTPSession(Machine):
 
     def say(self, reply: Reply) -> bytes:
         """Note a reply in the record; returns what to send."""
-        text = self.spoken(reply)
-        self.record.reply(text)
-        return text
+        if self.scope.live.smtp_extensions:
+            text = self.spoken(reply)
+            self.record.reply(text)
+            return text
+        self.record.add(reply.logged)
+        return reply.encoded
 
     def spoken(self, reply: Reply) -> bytes:
         """A reply as it is sent to this client."""
@@ -392,6 +400,10 @@ class SMTPSession(Machine):
         self.record.helo = self.record.user = self.record.mechanism = None
 
 
+def _without_end(line: bytes) -> bytes:
+    return line[:-2] if line[-2:] == b"\r\n" else line[:-1]
+
+
 def find_command(line: bytes) -> Command | None:
     """The command that a line begins with."""
     command = COMMANDS.get(line[:4].upper())
@@ -404,7 +416,8 @@ def find_command(line: bytes) -> Command | None:
 
 
 def understand(line: bytes) -> Understood | None:
-    """A line, as far as it can be understood without a session; None where it begins with no command."""
+    """A line with its end, as far as it can be understood without a session; None where it begins with no command."""
+    line = _without_end(line)
     command = find_command(line)
     if command is None:
         return None
@@ -412,11 +425,11 @@ def understand(line: bytes) -> Understood | None:
     try:
         text = line.decode()
     except UnicodeDecodeError:
-        return Understood(command, replies.NOT_TEXT, verb.encode() + b" (no UTF-8)")
+        return command, replies.NOT_TEXT, verb.encode() + b" (no UTF-8)"
     if not text.isprintable() and _CONTROLS.search(text := text.replace("\t", " ")) is not None:
-        return Understood(command, replies.CONTROLS, verb.encode() + b" (control characters)")
+        return command, replies.CONTROLS, verb.encode() + b" (control characters)"
     # trailing white space is tolerated (RFC 5321, 4.1.1)
-    return Understood(command, text[len(verb) + 1 :].rstrip(), redacted(line) if verb == "AUTH" else line)
+    return command, text[len(verb) + 1 :].rstrip(), redacted(line) if verb == "AUTH" else line
 
 
 _often_understood = lru_cache(maxsize=4096)(understand)  # never of AUTH: its lines have secrets

@@ -52,6 +52,8 @@ from .memory_mailbox import Mailbox, selectable
 
 _SETTLED: Final = (tuple, list, range, set, frozenset)
 
+_new: Final = tuple.__new__  # what a named tuple's own does, without its frame: three are made for each message
+
 _Place = Mailbox | tuple[Mailbox, ...] | None
 
 
@@ -99,7 +101,7 @@ class MemoryStore(Store):
 
     def _commit(self, batch: Sequence[Delivery]) -> tuple[list[Receipt], Hint]:
         served = [served_size(delivery.raw) for delivery in batch]
-        receipts = []
+        receipts: list[Receipt] = []
         modseqs: dict[int, int] = {}  # of this commit, by mailbox
         fresh: set[Key] = set()  # accounts that have a mailbox more
         with self._lock:
@@ -107,15 +109,17 @@ class MemoryStore(Store):
                 self._check_open()
             mailboxes = iter(self._admit(batch, served))
             now = clock.now()
+            scopes = self._directory.scopes
             seq = self._first + len(self._rows) - 1
             for delivery, size in zip(batch, served, strict=True):
                 seq += 1
                 raw, received = delivery.raw, delivery.received_at
                 if received is None:
                     received = now
+                octets = len(raw)
                 message = MessageRow(
-                    seq, delivery.scope, delivery.origin, received, len(raw), size, delivery.envelope,
-                    delivery.session, delivery.transcript,
+                    seq, delivery.scope, delivery.origin, received, octets, octets if size == octets else size,
+                    delivery.envelope, delivery.session, delivery.transcript,
                 )  # fmt: skip
                 placed = []
                 place: _Place = None
@@ -132,9 +136,9 @@ class MemoryStore(Store):
                         internal = now
                     flags = canonical_flags(target.flags) if target.flags else NO_FLAGS
                     uid = mailbox.add(message, modseq, flags, internal, now, target.prefix)
-                    placed.append(Placed(mailbox.id, mailbox.uidvalidity, uid))
+                    placed.append(_new(Placed, (mailbox.id, mailbox.uidvalidity, uid)))
                     place = mailbox if place is None else _also(place, mailbox)
-                scope = self._directory.scope(delivery.scope)
+                scope = scopes.get(delivery.scope) or self._directory.scope(delivery.scope)
                 everything = scope.all
                 modseq = modseqs.get(everything.id)
                 if modseq is None:
@@ -144,10 +148,10 @@ class MemoryStore(Store):
                 self._rows.append(message)
                 self._raws.append(raw)
                 self._places.append(place)
-                receipts.append(Receipt(seq, received, tuple(placed)))
+                receipts.append(_new(Receipt, (seq, received, tuple(placed))))
                 if delivery.replaces:
                     self._replace(delivery, modseqs)
-        return receipts, Hint(seq, modseqs, frozenset(fresh)) if fresh else Hint(seq, modseqs)
+        return receipts, _new(Hint, (seq, modseqs, frozenset(fresh)))
 
     def _replace(self, delivery: Delivery, modseqs: dict[int, int]) -> None:
         """Take away what a delivery comes instead of; in each mailbox it is one MODSEQ with what comes."""
@@ -164,7 +168,8 @@ class MemoryStore(Store):
         for delivery, size in zip(batch, served, strict=True):
             for target in delivery.targets:
                 key = target.account
-                _check_not_all(key)
+                if key.address == ALL:
+                    _check_not_all(key)
                 if target.flags:
                     canonical_flags(target.flags)  # what is no set of flags fails here
                 scope = self._directory.scopes.get(key.scope)

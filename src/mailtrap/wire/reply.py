@@ -1,8 +1,11 @@
 """SMTP and LMTP replies as typed values, encoded once (RFC 5321, 4.2; RFC 2034)."""
 
-from typing import Final
+from typing import Final, final
+
+from ..transcript import said
 
 
+@final
 class Reply:
     """A code, an enhanced status code and lines of text.
 
@@ -12,12 +15,13 @@ class Reply:
         lines: at least one; control characters are replaced, so that no text can forge a reply.
 
     Attributes:
+        logged: as a transcript has what is sent.
         encoded: as it is sent, with the enhanced status code on each line (RFC 2034, 4).
         plain: as it is sent where ENHANCEDSTATUSCODES is not offered.
         positive: whether it says yes or go on (2xx, 3xx).
     """
 
-    __slots__ = ("code", "encoded", "enhanced", "lines", "plain", "positive")
+    __slots__ = ("code", "encoded", "enhanced", "lines", "logged", "plain", "positive")
 
     def __init__(self, code: int, enhanced: str | None, *lines: str) -> None:
         self.code: Final = code
@@ -26,6 +30,7 @@ class Reply:
         self.positive: Final = code < 400
         self.encoded: Final = self._encode(enhanced)
         self.plain: Final = self.encoded if enhanced is None else self._encode(None)
+        self.logged: Final = said(self.encoded)
 
     @classmethod
     def parse(cls, code: int, text: str) -> "Reply":
