@@ -29,7 +29,7 @@ def mailtrap() -> list[int]:
 
 def mailtrap_tls(certificate: str) -> list[int]:
     """Ours with a certificate that is given."""
-    server = _mailtrap("smtp", "smtps", starttls="offered", tls_cert=certificate)
+    server = _mailtrap("smtp", "smtps", starttls="offered", tls_cert=certificate, tls_key=certificate)
     return [server.smtps.port, server.smtp.port]
 
 

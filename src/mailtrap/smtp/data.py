@@ -4,7 +4,7 @@ A message is read where it arrives, in the session's buffer, which is searched o
 unstuffed. One that is over the limit is read to its end and dropped as it comes.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import limits
@@ -262,20 +262,22 @@ def _finish(session: "SMTPSession", transaction: Transaction, content: Content, 
         overruled = yield from session.conclude("reply", verb)
         if overruled is not None:
             reply, turned_away = overruled, {}
-    if said and reply is accepted and not turned_away:
-        yield said
-    else:
-        output = session.spoken(reply) * copies
-        if turned_away:
-            output = b"".join(session.spoken(turned_away.get(recipient, reply)) for recipient in answered)
-        if not said:
-            record.reply(output)
-        elif output != said:
-            record.note(b"but the client was told: " + output.rstrip())
-        yield output
+    if reply is not accepted or turned_away:
+        said = _said_otherwise(session, [turned_away.get(one, reply) for one in answered[:copies]], said)
+    yield said
     if session.rules.active:
         yield from session.conclude("after", verb)
     return None
+
+
+def _said_otherwise(session: "SMTPSession", answers: Sequence[Reply], noted: bytes) -> bytes:
+    """What is said where it is not what was expected; noted: what the record has for it, nothing where it has none."""
+    output = b"".join(map(session.spoken, answers))
+    if not noted:
+        session.record.reply(output)
+    elif output != noted:
+        session.record.note(b"but the client was told: " + output.rstrip())
+    return output
 
 
 def _flaw(transaction: Transaction, content: Content) -> Reply | None:

@@ -166,7 +166,7 @@ _LAZY: Final[Mapping[str, Callable[[Edge], Any]]] = {
 
 
 class _Lazy:
-    """One of them. No ``__getattr__`` of ``Edge``: with one, every attribute of every connection is looked up slowly."""
+    """One of them. ``Edge`` has no ``__getattr__``: with one, every attribute of a connection is looked up slowly."""
 
     def __init__(self, name: str, make: Callable[[Edge], Any]) -> None:
         self._name = name
