@@ -34,6 +34,9 @@ check: lint types test
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/smtp.py $(ARGS)
+	$(BIN)/python benchmarks/sends.py $(ARGS)
+	$(BIN)/python benchmarks/handshakes.py $(ARGS)
+	$(BIN)/python benchmarks/start.py $(ARGS)
 
 wheel: $(STAMP)
 	$(BIN)/python -m build --wheel

@@ -2,8 +2,8 @@
 
     python benchmarks/handshakes.py [--quick] [--rounds 5]
 
-A connection is: handshake, greeting, QUIT. Each handshake is a whole one: the client keeps no session. Both servers have
-one certificate (EC, as ours makes them). CPU is the server's; handshakes/s are those of one client on another core.
+A connection is: handshake, greeting, QUIT. Each handshake is a whole one: the client keeps no session. Both servers
+have one certificate (EC, as ours makes them). CPU is the server's; handshakes/s are one client's on another core.
 """
 
 import argparse

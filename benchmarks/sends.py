@@ -4,7 +4,7 @@
 
 ``smtp-source`` does neither, so the load is our own, the same for all: one connection, one mail after the other, in as
 few writes as the server's EHLO allows. Where a server does not offer an extension the client does without it, as a real
-one would, and the table has a star there. Figures are CPU of the server: the client, in Python, is the slower of the two.
+one would, and the table has a star there. Figures are CPU of the server: the client, in Python, is the slower one.
 """
 
 import argparse

@@ -161,7 +161,7 @@ class Driver(Connection):
         if self._state is _PARKED:
             self._state = _RUNNING
             self._pump()
-        if len(machine.buffer) > _UNPARSED_HIGH:
+        elif len(machine.buffer) > _UNPARSED_HIGH:
             self._mind()
 
     def _lost(self) -> None:
@@ -258,18 +258,30 @@ class Driver(Connection):
                 step, self._deferred = self._deferred, None
                 if not self._carry_out(step):
                     return
-            self._take_steps(out)
+            step = self.machine.next()
+            if type(step) is bytes and self._pipe is None and not self._chunks and len(step) <= _WRITE_HIGH:
+                # By far the most: one reply, and then the session waits.
+                out.append(step)
+                following = self.machine.next()
+                if following is NEED_DATA and not self._deaf and not self.machine.eof:
+                    self._state = _PARKED
+                    self._write(step)
+                    return
+                step = following
+            self._take_steps(step, out)
         except BaseException as error:  # noqa: BLE001  reported
             self._session_failed(error, out)
         finally:
             self._pumping = False
 
-    def _take_steps(self, out: list[bytes]) -> None:  # noqa: C901  one loop, for speed
+    def _take_steps(self, step: Any, out: list[bytes]) -> None:  # noqa: C901  one loop, for speed
+        """Take steps, beginning with one that was taken already, behind output that was not sent yet."""
         machine = self.machine
         advance = machine.next
-        size = 0
-        for _ in _TURNS:
-            step: Any = advance()
+        size = len(out[0]) if out else 0
+        for turn in _TURNS:
+            if turn:
+                step = advance()
             kind = type(step)
             if kind is bytes:
                 out.append(step)

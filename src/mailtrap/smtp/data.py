@@ -78,6 +78,8 @@ def read_message(session: "SMTPSession", limit: int) -> Generator[Step, Any, Con
     """
     buffer = session.buffer
     searched = dots = counted = 0
+    if not buffer and not session.eof:  # nearly every client waits for the 354
+        yield NEED_DATA
     while True:
         if searched < 3 and buffer.startswith(b".\r\n"):  # the end is the first line
             del buffer[:3]

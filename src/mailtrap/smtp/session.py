@@ -217,6 +217,9 @@ class SMTPSession(Machine):
         commands = self.services.commands
         searched = unknown = 0
         while not self.ending:
+            if not buffer and not self.eof:
+                yield NEED_DATA
+                continue
             end = buffer.find(b"\n", searched)
             if end < 0 and len(buffer) <= limits.SMTP_LINE_END:
                 if self.eof:
@@ -261,9 +264,11 @@ class SMTPSession(Machine):
                     raise
                 except Exception as error:  # noqa: BLE001  one command's failure must not end the conversation
                     reply = yield from self._failed(error)
-                if reply is not None and not reply.positive and command.turns_away and not self.recorded:
-                    self.refuse(command.verb, reply)
-                if self.at_hand is not None or self.recorded:
+                    if reply.positive:
+                        self.at_hand, self.recorded = None, False
+                if reply is None or not reply.positive:
+                    if reply is not None and command.turns_away and not self.recorded:
+                        self.refuse(command.verb, reply)
                     self.at_hand, self.recorded = None, False
             self._silent = command.secret and (reply is None or not reply.positive)
             if reply is None:
