@@ -540,16 +540,41 @@ class MailServer:
             QueryError: it cannot be understood; the text says where.
             ServerRestarted: it has a mark of another life of the store.
         """
-        from .store.finding import find
+        found = self._find(
+            query, zone, all_scopes=all_scopes, after=after, before=before, newest_first=newest_first,
+            submitted=submitted, skip=skip, limit=limit,
+        )  # fmt: skip
+        return [self._message(row) for row in self._parts.store.rows(found) if row is not None]
+
+    def found(
+        self, query: str, *, limit: int, skip: int = 0, all_scopes: bool = False, submitted: bool = False,
+        zone: tzinfo = UTC,
+    ) -> tuple[Sequence[Message], int, int]:  # fmt: skip
+        """A page of what ``search()`` gives, and of all it would give: how many, and how many of them are unread."""
+        page = self.search(query, limit=limit, skip=skip, all_scopes=all_scopes, submitted=submitted, zone=zone)
+        number = self._count(query, zone, all_scopes=all_scopes, submitted=submitted)
+        tally = self.tally(all_scopes=all_scopes)
+        if not (number and tally.unread):
+            unread = 0
+        elif submitted and tally.unread == tally.submitted:
+            unread = number
+        else:
+            unread = self._count(f"is:unread {query}", zone, all_scopes=all_scopes, submitted=submitted)
+        return page, number, unread
+
+    def _count(self, query: str, zone: tzinfo, *, all_scopes: bool, submitted: bool) -> int:
         from .store.query import parse
 
         scopes = self.scopes if all_scopes else [scope.name for scope in self._scope.lineage()]
-        rows = find(
-            self._parts.store, None if all_scopes else self._scope.name, parse(query, zone), scopes=scopes, after=after,
-            before=before, newest_first=newest_first,
-        )  # fmt: skip
-        fitting = (row for row in rows if not submitted or row.origin in SUBMITTED)
-        return [self._message(row) for row in itertools.islice(fitting, skip, None if limit is None else skip + limit)]
+        scope = None if all_scopes else self._scope.name
+        return self._parts.store.count(scope, parse(query, zone), scopes=scopes, submitted=submitted)
+
+    def _find(self, query: str, zone: tzinfo, *, all_scopes: bool, **page: Any) -> Sequence[int]:
+        from .store.query import parse
+
+        scopes = self.scopes if all_scopes else [scope.name for scope in self._scope.lineage()]
+        scope = None if all_scopes else self._scope.name
+        return self._parts.store.find(scope, parse(query, zone), scopes=scopes, **page)
 
     def delete(self, messages: Iterable[Message]) -> int:
         """Take messages and their copies away; how many there were."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..errors import NotAllowed, ServerRestarted
 from ..store.base import INBOX, CopyRow, FlagMode, Key, MailboxRow, Store
-from ..store.conditions import After, Filed
+from ..store.conditions import After, Filed, Seqs
 from ..store.finding import bound as bind
 from ..store.search import All, And, Flag, Not, Numbered, OfThread, Or, Tree
 from . import responses, utf7
@@ -159,15 +159,16 @@ def asks_for_places(tree: Tree) -> bool:
 def bound(store: Store, account: Key, tree: Tree) -> Tree:
     """The tree with the messages in the places that it names; an account sees its own mailboxes alone."""
 
-    def filed(wanted: Filed) -> frozenset[int]:
+    def filed(wanted: Filed) -> Seqs:
         if wanted.account is not None and wanted.account.lower() not in account.address.lower():
-            return frozenset()
-        return frozenset(
+            return Seqs(frozenset())
+        seqs = (
             copy.message.seq
             for row in store.mailboxes(account)
             if wanted.mailbox is None or wanted.mailbox.lower() in (row.name.lower(), _label(row).lower())
             for copy in store.copies(row.id)
         )
+        return Seqs(frozenset(seqs))
 
     try:
         return bind(tree, store.life, filed)

@@ -19,6 +19,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Event
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -399,6 +400,39 @@ class Store(ABC):
     @abstractmethod
     def message(self, seq: int) -> MessageRow | None:
         """One message; None when there is none or it was cleared."""
+
+    def rows(self, seqs: Sequence[int]) -> Sequence[MessageRow | None]:
+        """Messages, in this order; None for one that is gone."""
+        return [self.message(seq) for seq in seqs]
+
+    def find(
+        self, scope: str | None, tree: "Tree", *, scopes: Sequence[str], after: int = 0, before: int | None = None,
+        newest_first: bool = False, submitted: bool = False, skip: int = 0, limit: int | None = None,
+    ) -> Sequence[int]:  # fmt: skip
+        """The ``seq`` of the messages with ``after < seq < before`` that a tree fits, in order.
+
+        A tree is tested of the copy in the record. A message that is hidden there counts as read.
+
+        Args:
+            scope: None for all.
+            scopes: those whose accounts are looked into where a tree asks where messages are filed.
+            submitted, skip, limit: as of ``messages``.
+
+        Raises:
+            ServerRestarted: the tree has a mark of another life.
+        """
+        from .finding import find  # here, because it imports this module
+
+        found = find(
+            self, scope, tree, scopes=scopes, after=after, before=before, newest_first=newest_first, submitted=submitted
+        )
+        return [row.seq for row in islice(found, skip, None if limit is None else skip + max(limit, 0))]
+
+    def count(
+        self, scope: str | None, tree: "Tree", *, scopes: Sequence[str], submitted: bool = False
+    ) -> int:  # fmt: skip
+        """How many ``find`` would find."""
+        return len(self.find(scope, tree, scopes=scopes, submitted=submitted))
 
     def message_by_id(self, id: str) -> MessageRow | None:  # noqa: A002  the public name
         """One message by its public id; None when there is none."""

@@ -209,10 +209,16 @@ def _blind(text: str) -> Test:
         assert facts.headers is not None
         if any(name == "bcc" and text in folded(value) for name, value in facts.headers):
             return True
-        hidden = [address.lower() for address in copy.message.envelope.recipients if text in folded(address)]
-        return bool(hidden) and not set(hidden) <= _named(facts.headers)
+        recipients = [address.lower() for address in copy.message.envelope.recipients if text in folded(address)]
+        return bool(recipients) and bool(hidden(recipients, facts.headers))
 
     return test
+
+
+def hidden(recipients: Iterable[str], headers: Iterable[tuple[str, str]]) -> list[str]:
+    """Those of lower-case recipients that no header names."""
+    named = _named(headers)
+    return [recipient for recipient in recipients if recipient not in named]
 
 
 def _named(headers: Iterable[tuple[str, str]]) -> set[str]:

@@ -5,7 +5,8 @@ is compiled. Then messages are gone through page by page in the order of ``seq``
 A message that is hidden in the record counts as read.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from ..errors import ServerRestarted
@@ -19,23 +20,17 @@ _HIDDEN: Final = frozenset({"\\Seen"})
 
 def find(
     store: Store, scope: str | None, tree: Tree, *, scopes: Sequence[str], after: int = 0, before: int | None = None,
-    newest_first: bool = False,
+    newest_first: bool = False, submitted: bool = False,
 ) -> Iterator[MessageRow]:  # fmt: skip
-    """The messages with ``after < seq < before`` that fit, in the order of ``seq``.
-
-    Args:
-        scope: None for all.
-        scopes: those whose accounts are looked into where a tree asks where messages are filed.
-
-    Raises:
-        ServerRestarted: the tree has a mark of another life.
-    """
-    test, kinds, _ = search.predicate(bound(tree, store.life, lambda filed: _filed(store, filed, scopes)))
+    """The messages that fit, as ``Store.find`` finds them, by looking at each."""
+    test, kinds, _ = search.predicate(bound(tree, store.life, lambda filed: _seqs(store, filed, scopes)))
     boxes: dict[str, int | None] = {}
 
     def pages() -> Iterator[MessageRow]:
         low, high = after, before
-        while rows := store.messages(scope, after=low, before=high, limit=_PAGE, newest_first=newest_first):
+        while rows := store.messages(
+            scope, after=low, before=high, limit=_PAGE, newest_first=newest_first, submitted=submitted
+        ):
             yield from _fitting(store, rows, test, kinds, boxes)
             if len(rows) < _PAGE:
                 return
@@ -50,15 +45,15 @@ def find(
 def fits(store: Store, row: MessageRow, tree: Tree) -> bool:
     """Whether a tree fits one message."""
 
-    def filed(wanted: conditions.Filed) -> frozenset[int]:
+    def filed(wanted: conditions.Filed) -> conditions.Seqs:
         places = [(box.account.address, box.name) for box, _ in store.copies_of(row.seq)]
-        return frozenset([row.seq] if any(_is_place(wanted, *place) for place in places) else ())
+        return conditions.Seqs(frozenset([row.seq] if any(_is_place(wanted, *place) for place in places) else ()))
 
     test, kinds, _ = search.predicate(bound(tree, store.life, filed))
     return any(True for _ in _fitting(store, [row], test, kinds, {}))
 
 
-def bound(tree: Tree, life: Callable[[], str], filed: Callable[[conditions.Filed], frozenset[int]]) -> Tree:
+def bound(tree: Tree, life: Callable[[], str], filed: Callable[[conditions.Filed], Tree]) -> Tree:
     """The tree with what only the store can say put in."""
     match tree:
         case And(trees):
@@ -68,7 +63,7 @@ def bound(tree: Tree, life: Callable[[], str], filed: Callable[[conditions.Filed
         case Not(part):
             return Not(bound(part, life, filed))
         case conditions.Filed():
-            return conditions.Seqs(filed(tree))
+            return filed(tree)
         case conditions.After(seq, named) if named:
             if named != life():
                 raise ServerRestarted("the mark was taken before the store began anew")
@@ -107,15 +102,41 @@ def _record(store: Store, rows: Sequence[MessageRow], boxes: dict[str, int | Non
     return [found.get(row.seq) or CopyRow(row.seq, row, _HIDDEN, 0, row.received_at, row.received_at) for row in rows]
 
 
-def _filed(store: Store, wanted: conditions.Filed, scopes: Sequence[str]) -> frozenset[int]:
-    return frozenset(
-        copy.message.seq
+def _seqs(store: Store, wanted: conditions.Filed, scopes: Sequence[str]) -> conditions.Seqs:
+    boxes = mailboxes(store, wanted, scopes)
+    return conditions.Seqs(frozenset(copy.message.seq for box in boxes for copy in store.copies(box)))
+
+
+def mailboxes(store: Store, wanted: conditions.Filed, scopes: Sequence[str]) -> list[int]:
+    """The mailboxes that are meant, of the accounts of these scopes."""
+    return [
+        box.id
         for scope in scopes
         for account in store.accounts(scope)
         for box in store.mailboxes(account.key)
         if _is_place(wanted, account.key.address, box.name)
-        for copy in store.copies(box.id)
-    )
+    ]
+
+
+def among(
+    store: Store, tree: Tree, seqs: Iterable[int], unsure: Collection[int] | None, scopes: Sequence[str]
+) -> Iterator[int]:
+    """Of some messages those that a tree fits, in the order given.
+
+    Args:
+        unsure: those that have to be looked at, the others fit; None: all.
+    """
+    if unsure is not None and not unsure:
+        yield from seqs
+        return
+    test, kinds, _ = search.predicate(bound(tree, store.life, lambda filed: _seqs(store, filed, scopes)))
+    boxes: dict[str, int | None] = {}
+    rest = iter(seqs)
+    while page := list(islice(rest, _PAGE)):
+        asked = page if unsure is None else [seq for seq in page if seq in unsure]
+        rows = [row for row in store.rows(asked) if row is not None]
+        fitting = {row.seq for row in _fitting(store, rows, test, kinds, boxes)}
+        yield from (seq for seq in page if seq in fitting or (unsure is not None and seq not in unsure))
 
 
 def _is_place(wanted: conditions.Filed, account: str, mailbox: str) -> bool:

@@ -6,11 +6,13 @@ A reader sees one moment of the store, whatever is written meanwhile.
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any, ClassVar
 
 from .. import clock
 from ..errors import NoSuchMailbox, StoreError
 from ..message.facts import Facts
+from . import conditions, finding, search
 from .base import (
     ALL,
     INBOX,
@@ -34,6 +36,9 @@ from .base import (
 from .cache import FactsCache
 from .flags import canonical as canonical_flags
 from .hints import Teller
+from .search import And, Tree
+from .sql_find import InMailboxes
+from .sql_question import OfMailbox, Question, TextIndex
 from .sql_rows import COPY, LARGEST, MAILBOX, Database, Rows, account_id, chunks, mailbox_row, select, status, used
 from .sql_values import flags_of, text, untext
 from .sql_work import Work
@@ -50,6 +55,7 @@ class SQLStore(Store):
     blocking = True
     HEAD: ClassVar[str]
     RAW: ClassVar[str]
+    LISTED: ClassVar[str] = ""  # says that a list of messages is read from the index made for it
 
     def __init__(self) -> None:
         self._born = int(clock.now())
@@ -101,6 +107,56 @@ class SQLStore(Store):
             if scope is None:
                 return Tally(*db.execute(query).fetchone())
             return Tally(*db.execute(f"{query} WHERE name = ?", (text(scope),)).fetchone())
+
+    def rows(self, seqs: Sequence[int]) -> Sequence[MessageRow | None]:
+        with self._read() as db:
+            there = self._there(db, seqs)
+            found = self._rows.messages(db, there, committed=True)
+        return [found.get(seq) for seq in seqs]
+
+    def find(
+        self, scope: str | None, tree: Tree, *, scopes: Sequence[str], after: int = 0, before: int | None = None,
+        newest_first: bool = False, submitted: bool = False, skip: int = 0, limit: int | None = None,
+    ) -> Sequence[int]:  # fmt: skip
+        def placed(wanted: conditions.Filed) -> Any:
+            return InMailboxes(tuple(finding.mailboxes(self, wanted, scopes)))
+
+        asked = finding.bound(tree, self.life, placed)
+        question = Question(self.LISTED, scope, after, before, newest_first=newest_first, submitted=submitted)
+        with self._read() as db:
+            index = self._text_conditions(db)
+            question.ask(db, asked, index)
+            simple = question.exact and not question.unsure
+            seqs = question.seqs(db, limit=limit if simple else None, skip=skip if simple else 0)
+        if simple:
+            return seqs
+        found = finding.among(self, tree, seqs, question.unsure if question.exact else None, scopes)
+        return list(islice(found, skip, None if limit is None else skip + max(limit, 0)))
+
+    def count(self, scope: str | None, tree: Tree, *, scopes: Sequence[str], submitted: bool = False) -> int:
+        question = Question(self.LISTED, scope, 0, None, newest_first=True, submitted=submitted)
+        with self._read() as db:
+            index = self._text_conditions(db)
+            if index is not None:
+                question.ask(db, finding.bound(tree, self.life, lambda filed: filed), index)
+                if question.exact and (number := question.count(db)) is not None:
+                    return number
+        return super().count(scope, tree, scopes=scopes, submitted=submitted)
+
+    def search(self, mailbox: int, tree: Tree) -> Sequence[int]:
+        with self._read() as db:
+            _mailbox(db, mailbox)
+            question = OfMailbox(mailbox)
+            question.ask(db, tree, self._text_conditions(db))
+            uids = question.uids(db)
+        unsure = question.unsure if question.exact else set(uids)
+        if unsure:
+            unsure = unsure.difference(search.run(self, mailbox, And((search.Uids.of(unsure), tree))))
+        return [uid for uid in uids if uid not in unsure]
+
+    def _text_conditions(self, db: Any) -> TextIndex | None:  # noqa: ARG002
+        """A full-text index, as this reader can ask it; None where there is none."""
+        return None
 
     def message(self, seq: int) -> MessageRow | None:
         with self._read() as db:

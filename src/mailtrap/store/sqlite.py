@@ -8,7 +8,7 @@ process only.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -19,7 +19,9 @@ from .base import Delivery, MessageRow, Receipt, SubmitDone
 from .hints import Outcome
 from .sql_store import SQLStore
 from .sql_work import Work
+from .sqlite_index import Index
 from .sqlite_schema import connect, prepare
+from .sqlite_search import TextConditions
 from .sqlite_work import SQLiteWork
 from .sqlite_writer import SQLiteWriter
 from .writer import Job
@@ -39,6 +41,7 @@ class SQLiteStore(SQLStore):
 
     HEAD = "SELECT head FROM state"
     RAW = "SELECT raw FROM body WHERE seq = ?"
+    LISTED = " INDEXED BY message_list"
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
@@ -47,10 +50,14 @@ class SQLiteStore(SQLStore):
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._locks: dict[int, str] = {}
+        self._index: Index | None = None
         prepare(self._path)
         self._writer = SQLiteWriter(lambda: connect(self._path), self._teller, lambda error: self.report(error))
         with self._read() as db:
             (self._life,) = db.execute("SELECT life FROM state").fetchone()
+        self._idle.clear()
+        self._index = Index(f"{self._path}-search", self._life, self._after, lambda error: self.report(error))
+        self._index.wake()
 
     # ------------------------------------------------------------ reading and writing
 
@@ -63,7 +70,7 @@ class SQLiteStore(SQLStore):
             db = self._idle.pop() if self._idle else None
         try:
             if db is None:
-                db = connect(self._path)
+                db = self._connect()
             if not once:
                 db.execute("BEGIN")
             yield db
@@ -72,6 +79,15 @@ class SQLiteStore(SQLStore):
         finally:
             if db is not None:
                 self._give_back(db)
+
+    def _connect(self) -> sqlite3.Connection:
+        db = connect(self._path)
+        if self._index is not None and self._index.usable:
+            try:
+                db.execute("ATTACH ? AS search", (self._index.path,))
+            except sqlite3.Error as error:
+                self._index.broke(error)
+        return db
 
     def _give_back(self, db: sqlite3.Connection) -> None:
         try:
@@ -98,6 +114,8 @@ class SQLiteStore(SQLStore):
         return self._writer.run(run)
 
     def close(self) -> None:
+        if self._index is not None:
+            self._index.close()
         self._writer.close()
         self._teller.close()
         with self._lock:
@@ -115,6 +133,7 @@ class SQLiteStore(SQLStore):
             else:
                 receipts, fresh = result
                 self._rows.keep(fresh)
+                self._woken()
                 done(receipts, None)
 
         self._writer.put(Job(self._delivering(batch), finish))
@@ -122,6 +141,7 @@ class SQLiteStore(SQLStore):
     def deliver(self, delivery: Delivery) -> Receipt:
         receipts, fresh = self._writer.run(self._delivering([delivery]))
         self._rows.keep(fresh)
+        self._woken()
         receipt: Receipt = receipts[0]
         return receipt
 
@@ -136,6 +156,35 @@ class SQLiteStore(SQLStore):
             return work.end((receipts, work.fresh))
 
         return run
+
+    # ------------------------------------------------------------ the full-text index
+
+    def _woken(self) -> None:
+        if self._index is not None:
+            self._index.wake()
+
+    def _forget(self, seqs: Collection[int]) -> None:
+        super()._forget(seqs)
+        if self._index is not None:
+            self._index.forget(seqs)
+
+    def _after(self, seq: int, limit: int) -> Sequence[tuple[MessageRow, bytes]]:
+        """Messages after a ``seq``, with their bytes."""
+        with self._read() as db:
+            query = "SELECT seq, raw FROM body WHERE seq > ? ORDER BY seq LIMIT ?"
+            raws = dict(db.execute(query, (seq, limit)).fetchall())
+            rows = self._rows.messages(db, raws, committed=True)
+        return [(rows[number], raw) for number, raw in raws.items() if number in rows]
+
+    def _text_conditions(self, db: sqlite3.Connection) -> TextConditions | None:
+        index = self._index
+        if index is None or not index.usable:
+            return None
+        try:
+            return TextConditions(db, index)
+        except sqlite3.Error as error:
+            index.broke(error)
+            return None
 
     # ------------------------------------------------------------ the rest
 

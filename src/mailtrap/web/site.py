@@ -35,6 +35,14 @@ class Selection:
             all_scopes=self.all_scopes,
         )  # fmt: skip
 
+    def found(
+        self, query: str, *, limit: int, skip: int, submitted: bool, zone: tzinfo = UTC
+    ) -> tuple[Sequence[Message], int, int]:
+        """A page, and the counts of all; see ``MailServer.found``."""
+        return self.view.found(
+            query, limit=limit, skip=skip, submitted=submitted, zone=zone, all_scopes=self.all_scopes
+        )
+
     def tally(self) -> "Tally":
         """Its counts."""
         return self.view.tally(all_scopes=self.all_scopes)

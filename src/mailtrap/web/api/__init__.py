@@ -15,7 +15,6 @@ from ... import __version__, clock
 from ...delivery.posting import Posted
 from ...message.model import Message
 from ...store.query import asks_for_origin, parse
-from ...waiting import SUBMITTED
 from .. import files, questions
 from ..own import peer
 from ..problems import BadParameter
@@ -65,22 +64,20 @@ class MailpitAPI:
         """A ``MessagesSummary`` of the messages that a query fits; ``total`` and ``unread`` are of all."""
         query = _query(request.args.get("query"))
         start, limit = _range()
-        found = self._found(query)
-        flags = self._server.record_flags(found)
-        unread = sum(not shapes.is_read(flags.get(message.seq)) for message in found)
-        return self._summary(self._site.select(), found[start : start + limit], start, len(found), unread)
+        selection = self._site.select()
+        submitted = not asks_for_origin(parse(query))
+        page, number, unread = selection.found(query, limit=limit, skip=start, submitted=submitted, zone=_zone())
+        return self._summary(selection, page, start, number, unread)
 
     def delete_found(self) -> Response:
         """Delete the messages that a query fits."""
         self._server.delete(self._found(_query(request.args.get("query"))))
         return _ok()
 
-    def _found(self, query: str) -> list[Message]:
+    def _found(self, query: str) -> Sequence[Message]:
         """What was submitted, or by the ways that the query names, and fits; newest first."""
-        found = self._site.select().search(query, zone=_zone())
-        if asks_for_origin(parse(query)):
-            return list(found)
-        return [message for message in found if message.origin in SUBMITTED]
+        submitted = not asks_for_origin(parse(query))
+        return self._site.select().search(query, zone=_zone(), submitted=submitted)
 
     def _summary(self, selection: Selection, page: Sequence[Message], start: int, number: int, unread: int) -> Response:
         """The page from ``start`` on, of so many messages."""
