@@ -38,7 +38,11 @@ _T = TypeVar("_T")
 
 
 class AsyncMailServer:
-    """The names of ``MailServer``. What needs no wait and no I/O is an attribute; the rest is a coroutine method."""
+    """The names of ``MailServer``. What needs no wait and no I/O is an attribute; the rest is a coroutine method.
+
+    With a server elsewhere (``--mailtrap-url``) an attribute that lists something is a short request, for which the
+    event loop stands still: ``list()`` and ``mailbox()`` are awaited.
+    """
 
     def __init__(self, server: MailServer) -> None:
         self.server = server
@@ -104,6 +108,26 @@ class AsyncMailServer:
         return self.server.config_for(framework)
 
     # ------------------------------------------------------------ look
+
+    @property
+    def name(self) -> str:
+        """The scope's name; ``""`` for a server's first."""
+        return self.server.name
+
+    @property
+    def domain(self) -> str:
+        """The mail domain of this scope's addresses."""
+        return self.server.domain
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What was submitted in this scope so far, oldest first."""
+        return self.server.messages
+
+    @property
+    def accounts(self) -> Sequence[Account]:
+        """The scope's own accounts."""
+        return self.server.accounts
 
     @property
     def sessions(self) -> Sequence[Session]:
@@ -220,6 +244,27 @@ class AsyncMailServer:
     async def seed(self, source: Path | str | Mapping[str, Any]) -> None:
         """Fill mailboxes; as ``MailServer.seed``."""
         await _run(lambda: self.server.seed(source))
+
+    async def issue_token(self, user: str, *, expires_in: float = 3600) -> str:
+        """An OAuth token for XOAUTH2 and OAUTHBEARER; as ``MailServer.issue_token``."""
+        return await _run(lambda: self.server.issue_token(user, expires_in=expires_in))
+
+    def aiosmtpd_handler(self) -> object:
+        """A handler that keeps mail here, for an aiosmtpd ``Controller`` of your own."""
+        return self.server.aiosmtpd_handler()
+
+    @asynccontextmanager
+    async def scope(self, name: str | None = None, **live_settings: Any) -> "AsyncIterator[AsyncMailServer]":
+        """A scope below this one; as ``MailServer.scope``."""
+        scope = await _run(lambda: self.server.scope(name, **live_settings).start())
+        try:
+            yield AsyncMailServer(scope)
+        finally:
+            await _run(scope.stop)
+
+    async def configure(self, **live_settings: Any) -> None:
+        """Change live settings of this scope, from now on; as ``MailServer.configure``."""
+        await _run(lambda: self.server.configure(**live_settings))
 
     async def clear(self) -> None:
         """Forget the messages and copies of this scope, its refusals and its errors."""

@@ -1,14 +1,17 @@
-"""One interface: a server in the process, and the same seen through ``MailServer.connect``, must behave alike."""
+"""One interface: a server in the process, through ``MailServer.connect``, and each for coroutines, behave alike."""
 
+import asyncio
 import re
 import smtplib
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
+from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -26,6 +29,8 @@ from mailtrap import (
 )
 from mailtrap.errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed
 
+from .facade import Facade, names_of
+
 
 @pytest.fixture
 def local() -> Iterator[MailServer]:
@@ -33,13 +38,13 @@ def local() -> Iterator[MailServer]:
         yield server
 
 
-@pytest.fixture(params=["in process", "connected"])
+@pytest.fixture(params=["in process", "connected", "awaited", "connected and awaited"])
 def server(request: pytest.FixtureRequest, local: MailServer) -> Iterator[MailServer]:
-    if request.param == "in process":
-        yield local
-    else:
-        with MailServer.connect(local.http.url) as remote:
-            yield remote
+    with ExitStack() as stack:
+        found = stack.enter_context(MailServer.connect(local.http.url)) if "connected" in request.param else local
+        if "awaited" in request.param:
+            found = cast("MailServer", Facade(found, stack.enter_context(asyncio.Runner())))
+        yield found
 
 
 @pytest.fixture
@@ -223,6 +228,56 @@ def test_a_message_is_the_same_all_over(server: MailServer) -> None:
     assert server.get("0" * 20) is None
 
 
+def test_the_parts_of_a_message(server: MailServer, tmp_path: Path) -> None:
+    made = mail("Sign in", Cc="cc@example.com", Date="Mon, 20 Jul 2026 14:03:00 +0200", **{"Message-ID": "<1@x.test>"})
+    made["Reply-To"] = "Help <help@example.com>"
+    made.set_content("Your code is 482913. https://x.test/text\n")
+    made.add_alternative('<p>Your code is <a href="https://x.test/in" title="t">482913</a></p>', subtype="html")
+    made.add_attachment(b"\x00PDF", maintype="application", subtype="pdf", filename="a.pdf")
+    made.get_payload()[0].get_payload()[1].add_related(b"GIF", "image", "gif", cid="<logo>", disposition="inline")
+    message = server.deliver(made, recipients=["bob@example.com", "cc@example.com"], mail_from="ann@example.com")
+    assert (message.from_, message.from_.name, message.cc) == ("ann@example.com", "Ann", ["cc@example.com"])
+    assert (message.reply_to, message.message_id) == (["help@example.com"], "<1@x.test>")
+    assert message.date == datetime(2026, 7, 20, 12, 3, tzinfo=UTC)
+    assert message.headers["subject"] == message.email["Subject"] == "Sign in"
+    assert message.html is not None
+    assert message.plain.startswith("Your code")
+    (attachment,) = message.attachments
+    assert message.attachment(filename="a.pdf").content == attachment.content
+    assert (attachment.filename, attachment.content_type, attachment.content) == (
+        "a.pdf", "application/pdf", b"\x00PDF",
+    )  # fmt: skip
+    assert len(attachment.sha256) == 64
+    assert attachment.save(tmp_path / "a.pdf").read_bytes() == b"\x00PDF"
+    assert [part.content_id for part in message.inline] == ["logo"]
+    assert [link.href for link in message.links] == ["https://x.test/in", "https://x.test/text"]
+    assert message.link(title="t").text == "482913"
+    assert message.code() == message.codes[0] == "482913"
+    assert message.matches(subject="Sign in", recipients="cc@example.com")
+    assert list(message.defects) == []
+    assert [finding for finding in message.lint() if finding.severity == "error"] == []
+    assert message.check("lint") == message.lint()
+    assert "--- application/pdf" in message.snapshot()
+    assert message.save(tmp_path / "all.eml").read_bytes() == message.raw
+    assert message.reply()["In-Reply-To"] == "<1@x.test>"
+    assert list(message.envelope.recipient_parameters) == [{}, {}]
+
+
+def test_the_record_of_a_connection(server: MailServer) -> None:
+    server.add_account("bob@example.com", "pw")
+    with smtplib.SMTP_SSL(server.smtps.host, server.smtps.port, context=server.ssl_context()) as smtp:
+        smtp.login("bob@example.com", "pw")
+        here = smtp.sock.getsockname()
+        smtp.sendmail("ann@example.com", "bob@example.com", mail().as_bytes(policy=SMTP))
+    session = server.message().session
+    assert (session.user, session.peer) == ("bob@example.com", here[:2])
+    assert session.mechanism in ("CRAM-MD5", "PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256")
+    assert session.tls is not None
+    assert session.tls.version.startswith("TLSv1")
+    assert session.tls.cipher
+    assert "pw" not in session.transcript
+
+
 def test_ids_are_those_of_the_server(local: MailServer, remote: MailServer) -> None:
     for _ in range(30):
         send(local)
@@ -263,8 +318,8 @@ def test_delete_and_clear(server: MailServer) -> None:
     assert server.mailbox("bob@example.com").messages == []
 
 
-def test_a_message_that_is_gone(server: MailServer) -> None:
-    large = server.deliver(b"Subject: x\r\n\r\n" + b"x" * 200_000, recipients="bob@example.com")
+def test_a_message_that_is_gone(server: MailServer, local: MailServer) -> None:
+    large = local.deliver(b"Subject: x\r\n\r\n" + b"x" * 200_000, recipients="bob@example.com")
     (other,) = server.page()
     server.clear()
     with pytest.raises(StoreError):
@@ -516,6 +571,7 @@ def test_refusals_sessions_errors(server: MailServer, local: MailServer) -> None
         send(server)
     (refusal,) = server.refused
     assert refusal.reply.startswith("552")
+    assert refusal.at <= datetime.now(UTC)
     assert list(refusal.envelope.recipients) in ([], ["bob@example.com"])
     assert refusal.session.id in [session.id for session in server.sessions]
     assert "EHLO" in refusal.session.transcript.upper()
@@ -569,14 +625,15 @@ def test_scopes(server: MailServer) -> None:
         assert list(inner.accounts) == []
     assert set(server.scopes) == {"", "run", "run-2"}
     assert server.view("none") is None
-    assert server.scope("Ünïcode name").name == "Ünïcode name"
+    with server.scope("Ünïcode name") as odd:
+        assert odd.name == "Ünïcode name"
 
 
 def test_wrong_settings(server: MailServer) -> None:
     with pytest.raises(ConfigError, match="routing"):
         server.configure(ruoting="open")
-    with pytest.raises(ConfigError, match="cannot change"):
-        server.scope("x", smtp_port=1)
+    with pytest.raises(ConfigError, match="cannot change"), server.scope("x", smtp_port=1):
+        pass
 
 
 def test_what_the_server_is(server: MailServer, local: MailServer) -> None:
@@ -584,6 +641,14 @@ def test_what_the_server_is(server: MailServer, local: MailServer) -> None:
         name: found.port for name, found in local.endpoints.items()
     }
     assert server.imap.url == local.imap.url
+    listeners = [
+        server.smtp, server.smtps, server.submission, server.lmtp, server.pop3, server.pop3s, server.imap, server.imaps,
+        server.http,
+    ]  # fmt: skip
+    assert {listener.name: listener.tls for listener in listeners} == {
+        "smtp": "none", "smtps": "implicit", "submission": "none", "lmtp": "none", "pop3": "none", "pop3s": "implicit",
+        "imap": "none", "imaps": "implicit", "http": "none",
+    }  # fmt: skip
     assert server.ca_pem == local.ca_pem
     assert server.started_at == local.started_at
     assert not server.stopped
@@ -752,3 +817,18 @@ def test_search(server: MailServer, local: MailServer) -> None:
         server.search('"')
     with pytest.raises(QueryError):
         server.message(query='"', timeout=0)
+
+
+# ---------------------------------------------------------------- the suite itself
+
+
+def test_each_public_name_is_asked_for_here() -> None:
+    """Of the classes whose objects a server gives; whatever is promised must be so on each of the servers above."""
+    said = Path(__file__).read_text("utf-8")
+    kinds = ("MailServer", "Endpoint", "Message", "Copy", "Envelope", "Session", "Refusal", "Attachment", "Link",
+             "Mailbox", "Account", "Rule")  # fmt: skip
+    missing = [
+        f"{kind}.{name}"
+        for kind in kinds for name in sorted(names_of(kind)) if not re.search(rf"\.{name}\b|\b{name}=", said)
+    ]  # fmt: skip
+    assert missing == []

@@ -94,6 +94,23 @@ def test_method(owner: str, node: ast.FunctionDef) -> None:
         assert inspect.iscoroutinefunction(getattr(kind, node.name))
 
 
+LIFE = {
+    "__init__",
+    "__enter__",
+    "__exit__",
+    "connect",
+    "start",
+    "stop",
+}  # of a server; the facade is over one that runs
+
+
+def test_the_facade_for_coroutines_has_the_names_of_the_server() -> None:
+    (server,) = [node for node in CLASSES if node.name == "MailServer"]
+    names = {item.name for item in server.body if isinstance(item, ast.FunctionDef)}
+    names |= {ast.unparse(item.target) for item in server.body if isinstance(item, ast.AnnAssign)}
+    assert {name for name in names - LIFE if not hasattr(home("AsyncMailServer"), name)} == set()
+
+
 @pytest.mark.parametrize("node", FUNCTIONS)
 def test_function(node: ast.FunctionDef) -> None:
     found = home(node.name)
