@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mailtrap import MailServer
+
 DATA = Path(__file__).parents[1] / "data"
 AWKWARD = {
     "bare-lf": b"Subject: bare\nX: y\n\nbody\n.\nend\n",
@@ -30,8 +32,10 @@ def long_lines(monkeypatch):
     monkeypatch.setattr(poplib, "_MAXLINE", 1 << 20)
 
 
-def opened(server, user, password="any", listener="pop3"):
-    pop = poplib.POP3("localhost", getattr(server, listener), timeout=10)
+def opened(server, user, password="any", *, utf8=True):
+    pop = poplib.POP3("localhost", server.pop3, timeout=10)
+    if utf8:
+        pop.utf8()
     pop.user(user)
     pop.pass_(password)
     return pop
@@ -42,10 +46,11 @@ def crlf(raw):
     return raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def test_every_size_is_exact(served, address):
+@pytest.mark.parametrize("utf8", [True, False])
+def test_every_size_is_exact(served, address, utf8):
     for raw in AWKWARD.values():
         served.deliver(raw, address)
-    pop = opened(served, address)
+    pop = opened(served, address, utf8=utf8)
     count, total = pop.stat()
     assert count == len(AWKWARD)
     sizes = [int(line.split()[1]) for line in pop.list()[1]]
@@ -54,6 +59,9 @@ def test_every_size_is_exact(served, address):
         reply, lines, _ = pop.retr(number)
         fetched = b"".join(line + b"\r\n" for line in lines)
         expected = crlf(raw)
+        if not utf8 and name in ("eight-bit", "utf8"):  # it gets another header in their place (RFC 6858)
+            assert fetched.partition(b"\r\n\r\n")[0].isascii()
+            expected = fetched
         assert reply == b"+OK %d octets" % size, name
         assert len(expected) == size, name
         assert fetched == expected + (b"" if expected.endswith(b"\r\n") or not expected else b"\r\n"), name
@@ -164,3 +172,29 @@ def opened_when_free(server, user):
         except poplib.error_proto as error:
             if b"[IN-USE]" not in error.args[0]:
                 raise
+
+
+def test_unique_ids_outlive_the_server(tmp_path):
+    """UIDL is the same after a restart of a store that survives, and no id is ever given again (RFC 1939, 7)."""
+
+    def read(server, delete=None):
+        client = poplib.POP3(server.pop3.host, server.pop3.port, timeout=20)
+        client.user("bob@example.com")
+        client.pass_("any")
+        found = [line.split()[1] for line in client.uidl()[1]]
+        if delete is not None:
+            client.dele(delete)
+        client.quit()
+        return found
+
+    store = f"sqlite:///{tmp_path / 'mail.db'}"
+    with MailServer(store=store) as server:
+        for number in range(3):
+            server.deliver(b"Subject: %d\r\n\r\n" % number, recipients="bob@example.com")
+        before = read(server, delete=3)
+    with MailServer(store=store) as server:
+        server.deliver(b"Subject: later\r\n\r\n", recipients="bob@example.com")
+        after = read(server)
+    assert after[:2] == before[:2]
+    assert after[2] not in before
+    assert len(set(before)) == len(set(after)) == 3

@@ -68,6 +68,16 @@ def test_a_wrong_password(full, swaks, address, mechanism):
     assert refused[-1]["reply"].startswith("535 5.7.8")
 
 
+@pytest.mark.parametrize("mechanism", ["CRAM-SHA1", "DIGEST-MD5", "NTLM", "SPA"])
+def test_logins_that_there_are_not(full, swaks, run, client, absent, address, mechanism):
+    """What is not offered is not tried, or refused; the next mail goes as any other."""
+    if f"*** AUTH {mechanism.replace('SPA', 'NTLM')}" in run(client("swaks"), "--support"):
+        absent(f"swaks lacks a module for {mechanism}")
+    swaks(full.smtp, *login(full, address, mechanism), code=28)
+    swaks(full.smtp, "--auth-optional", mechanism, "--auth-user", address, "--auth-password", full.password)
+    assert full.arrived(address)["session"]["user"] is None
+
+
 def test_delivers_by_lmtp(served, swaks, address):
     recipients = [f"{number}-{address}" for number in range(3)]
     said = swaks(served.lmtp, "--protocol", "LMTP", "--pipeline", to=",".join(recipients))

@@ -52,7 +52,6 @@ class POP3Session(Machine):
         self.tls = implicit_tls
         self.banner: bytes | None = None
         self.timeout = scope.live.pop3_timeout
-        self._lines = 0
         self._unknown = 0  # in a row
 
     @property
@@ -72,8 +71,7 @@ class POP3Session(Machine):
             if self.buffer and self.buffer[0] == _TLS_RECORD:  # it has no line end to wait for
                 yield self._foreign()
                 return
-            while (yield from self._one_command()):
-                pass
+            yield from self._commands()
         except InputEnded:
             if not self.eof:
                 yield self._line(_TOO_LONG)
@@ -106,66 +104,69 @@ class POP3Session(Machine):
         """The next line of input, without its end; ``LineTooLong`` or ``InputEnded``."""
         return read_line(self, limits.POP3_LINE, limits.POP3_LINE_END)
 
-    def _one_command(self) -> Generator[Step, Any, bool]:  # noqa: C901  one path, for speed
-        """Read one command and answer it; whether the session goes on."""
-        self._lines += 1
-        buffer = self.buffer
-        while not buffer and not self.eof:
-            yield NEED_DATA
-        try:
-            if 0 < (end := buffer.find(b"\r\n")) < limits.POP3_LINE - 1 and buffer.find(b"\n", 0, end) < 0:
-                line = bytes(buffer[:end])  # as in nearly every case: it is here, whole
-                del buffer[: end + 2]
+    def _commands(self) -> Steps:  # noqa: C901  one loop, for speed
+        """Read one command after the other and answer each, to the end of the session."""
+        buffer, record, services, rules = self.buffer, self.record, self.services, self._rules
+        first = True
+        while True:
+            while not buffer and not self.eof:
+                yield NEED_DATA
+            try:
+                if 0 < (end := buffer.find(b"\r\n")) < limits.POP3_LINE - 1 and buffer.find(b"\n", 0, end) < 0:
+                    line = bytes(buffer[:end])  # as in nearly every case: it is here, whole
+                    del buffer[: end + 2]
+                else:
+                    line = yield from self.line()
+            except LineTooLong:
+                record.note(b"a line over the limit")
+                yield self._line(_TOO_LONG)
+                first = False
+                continue
+            word, _, argument = line.partition(b" ")
+            command = COMMANDS.get(word.upper())
+            if command is not None:
+                record.command(redacted(line) if command.secret else line)
+                verb = command.verb
+                if command.capability is not None and not offers(self, command.capability):
+                    command = None
             else:
-                line = yield from self.line()
-        except LineTooLong:
-            self.record.note(b"a line over the limit")
-            yield self._line(_TOO_LONG)
-            return True
-        word, _, argument = line.partition(b" ")
-        command = COMMANDS.get(word.upper())
-        if command is not None:
-            self.record.command(redacted(line) if command.secret else line)
-            verb = command.verb
-            if command.capability is not None and not offers(self, command.capability):
-                command = None
-        else:
-            self.record.command(redacted(line))  # a mistyped password is still a secret
-            verb = word.decode("ascii", "replace").upper()
-            if self._lines == 1 and _HTTP.match(line):
-                yield self._foreign()
-                return False
-        if self.maildrop is None:
-            self.scope = self.services.scopes.current  # a reader belongs to the scope current at the login
-        if self.services.commands.listening:
-            self.services.commands.heard(self.record, verb)
-        try:
-            if self._rules.active:
-                answer = yield from self._ruled(command, verb, argument)
+                record.command(redacted(line))  # a mistyped password is still a secret
+                verb = word.decode("ascii", "replace").upper()
+                if first and _HTTP.match(line):
+                    yield self._foreign()
+                    return
+            first = False
+            if self.maildrop is None:
+                self.scope = services.scopes.current  # a reader belongs to the scope current at the login
+            if services.commands.listening:
+                services.commands.heard(record, verb)
+            try:
+                if rules.active:
+                    answer = yield from self._ruled(command, verb, argument)
+                else:
+                    outcome = self._begin(command, argument)
+                    answer = outcome if isinstance(outcome, Answer) else (yield from outcome)
+            except NoSuchMessage as failure:
+                answer = error(str(failure))
+            except (Disconnected, InputEnded):
+                raise
+            except StoreError as failure:
+                services.report(failure, self.scope)
+                answer = error("The store cannot answer now; try again later", "SYS/TEMP")
+            except Exception as failure:  # noqa: BLE001  a bug, or a rule's: reported, and the session goes on
+                services.report(failure, self.scope)
+                answer = error("Something went wrong in the server", "SYS/TEMP")
+            status, body, then = answer
+            if body is None:
+                yield self._line(status)
+            elif isinstance(body, bytes):
+                record.reply(status)
+                yield b"%b\r\n%b" % (status, body)
             else:
-                outcome = self._begin(command, argument)
-                answer = outcome if isinstance(outcome, Answer) else (yield from outcome)
-        except NoSuchMessage as failure:
-            answer = error(str(failure))
-        except (Disconnected, InputEnded):
-            raise
-        except StoreError as failure:
-            self.services.report(failure, self.scope)
-            answer = error("The store cannot answer now; try again later", "SYS/TEMP")
-        except Exception as failure:  # noqa: BLE001  a bug, or one that a rule plays: reported, and the session goes on
-            self.services.report(failure, self.scope)
-            answer = error("Something went wrong in the server", "SYS/TEMP")
-        status, body, then = answer
-        if body is None:
-            yield self._line(status)
-        elif isinstance(body, bytes):
-            yield self._line(status) + body
-        else:
-            yield self._line(status)
-            yield from body
-        if then is not Then.GO_ON or self._rules.active:
-            return (yield from self._after(answer, verb))
-        return True
+                yield self._line(status)
+                yield from body
+            if (then is not Then.GO_ON or rules.active) and not (yield from self._after(answer, verb)):
+                return
 
     def _ruled(self, command: Command | None, verb: str, argument: bytes) -> AnswerSteps:
         """Carry out a command, unless a rule answers instead."""

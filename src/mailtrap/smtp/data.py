@@ -5,6 +5,7 @@ unstuffed. One that is over the limit is read to its end and dropped as it comes
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from io import IncrementalNewlineDecoder
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import limits
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 CommandSteps = Generator[Step, Any, Reply | None]
 
 _END: Final = b"\r\n.\r\n"
-_NO_LINE_END: Final = bytes(octet for octet in range(256) if octet not in b"\r\n")
 
 
 class Content(NamedTuple):
@@ -293,5 +293,7 @@ def _flaw(transaction: Transaction, content: Content) -> Reply | None:
 
 def has_bare(raw: bytes) -> bool:
     """Whether there is a CR without LF or an LF without CR."""
-    # All CRs and LFs belong to pairs when there are two for each pair. Faster than counting the three.
-    return len(raw.translate(None, _NO_LINE_END)) != 2 * raw.count(b"\r\n")
+    # What text files are read with notes which line ends there were, at a third of what searching for two octets costs.
+    decoder = IncrementalNewlineDecoder(None, translate=False)
+    decoder.decode(raw.decode("latin-1"), final=True)
+    return decoder.newlines not in (None, "\r\n")

@@ -128,8 +128,11 @@ class Mailbox:
                 found.append(position)
         return found
 
-    def copies(self, positions: Iterable[int]) -> list[CopyRow]:
+    def copies(self, positions: Sequence[int]) -> list[CopyRow]:
         """The copies at these positions."""
+        if len(positions) == 1:  # POP3's RETR asks for one after the other
+            (position,) = positions
+            return [self._own.get(self._uids[position]) or self._arrival(position)]
         uids: Sequence[int]
         messages: Sequence[MessageRow]
         if isinstance(positions, range):
@@ -139,7 +142,6 @@ class Mailbox:
             )
             arrived: Iterable[int] = self._arrived[positions.start : positions.stop]
         else:
-            positions = list(positions)
             uids = [self._uids[position] for position in positions]
             messages = [self._messages[position] for position in positions]
             arrived = [self._arrived[position] for position in positions]

@@ -1,5 +1,7 @@
 """DATA and BDAT: the exact bytes, limits, and what is refused."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -145,6 +147,11 @@ def test_what_is_too_large_is_never_held(make_world, verb):
 
 
 # ---------------------------------------------------------------- bare line ends
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"x", b"\x85", b"\xff"])).map(b"".join))
+def test_bare_line_ends_of_anything(raw):
+    assert has_bare(raw) is (re.search(rb"\r(?!\n)|(?<!\r)\n", raw) is not None)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """Handlers written for aiosmtpd, on our listeners and behind their own Controller."""
 
 import asyncio
+import doctest
+import re
 import smtplib
 import socket
+import textwrap
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 from aiosmtpd import smtp
@@ -427,3 +431,45 @@ def test_without_a_handler_the_objects_of_aiosmtpd_show_the_session(connect):
     assert edge.envelope.smtp_utf8
     with pytest.raises(AttributeError):
         edge.no_such_thing  # noqa: B018
+
+
+# ---------------------------------------------------------------- the examples of aiosmtpd's own documentation
+
+DOCUMENTATION = Path(smtp.__file__).parent / "docs"
+
+
+def defined(source, name, **globals_):
+    """What a piece of the documentation defines, which was executed as it stands."""
+    exec(compile(source, name, "exec"), globals_)
+    return globals_[name]
+
+
+def test_the_example_of_its_controller(connect, capsys):
+    """The handler as it is printed there, given the mail that is sent there, prints what it prints there."""
+    examples = doctest.DocTestParser().get_examples((DOCUMENTATION / "controller.rst").read_text("utf-8"))
+    handler = next(example.source for example in examples if example.source.startswith("class ExampleHandler"))
+    sending = next(example for example in examples if "client.sendmail('a@example.com', ['b@" in example.source)
+    server, client = connect(defined(handler, "ExampleHandler")())
+    exec(sending.source, {"client": client})
+    wanted = sending.want.replace("<BLANKLINE>\n", "\n")
+    assert doctest.OutputChecker().check_output(wanted, capsys.readouterr().out, doctest.NORMALIZE_WHITESPACE)
+    assert server.message(mail_from="a@example.com", recipients="b@example.com").subject == "A test"
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
+        send(client, "b@elsewhere.test")
+    assert caught.value.recipients == {"b@elsewhere.test": (550, b"not relaying to that domain")}
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_the_example_for_who_comes_from_smtpd(connect, failing):
+    text = (DOCUMENTATION / "migrating.rst").read_text("utf-8")
+    block = re.search(r"the ``handle_DATA\(\)`` method::\n\n((?:    .*\n|\n)+)", text)
+    handler = defined(textwrap.dedent(block[1]), "CustomHandler", error_occurred=failing, __name__="example")
+    server, client = connect(handler())
+    if failing:
+        with pytest.raises(smtplib.SMTPDataError) as caught:
+            send(client)
+        assert (caught.value.smtp_code, caught.value.smtp_error) == (500, b"Could not process your message")
+        assert list(server.messages) == []
+    else:
+        assert send(client) == {}
+        assert server.message().raw == MAIL
