@@ -43,6 +43,10 @@ INI: Final[dict[str, tuple[str, str]]] = {
         "text", "the kind of key of a certificate that is made",
     ),
     "accounts": ("words", "accounts to declare, each ADDRESS or ADDRESS:PASSWORD"),
+    "seed": (
+        "words",
+        "files and folders (.eml, mbox, Maildir, TOML, an export) whose mail is put into a store that has none yet",
+    ),
     "routing": ("text", "open: every recipient is accepted; strict: declared accounts only, else 550 5.1.1"),
     "local_domains": (
         "words", "domains whose mail is kept in accounts; empty: every domain. Other mail is recorded, not filed",

@@ -11,14 +11,14 @@ import signal
 import sys
 import threading
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from . import __version__, config
+from . import __version__, commands, config
 from .errors import ConfigError, MailtrapError
 from .hookspecs import hookimpl
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "MAILTRAP_"
 _IN_PROCESS: Final = ("smtp_handler", "plugins")  # objects: they cannot be written down
-_REPEATED: Final = {"accounts": "account", "local_domains": "local-domain"}
+_REPEATED: Final = {"accounts": "account", "local_domains": "local-domain", "seed": "seed"}
 _NAMES: Final = tuple(name for name in (*config.BOOT, *config.LIVE) if name not in _IN_PROCESS)
 
 
@@ -127,12 +127,12 @@ def serve(
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: stopping.set())
     _log_to(sys.stderr, log_format)
-    with _speaking():
+    with speaking():
         found = resolve(flags, os.environ, config_file)
         server = MailServer(plugins=(_Log(),), **{name: value for name, (value, _) in found.items()})
         server.start()
     try:
-        with _speaking():
+        with speaking():
             if ca_file is not None:
                 _write_atomically(ca_file, server.ca_pem)
             if ports_file is not None:
@@ -153,7 +153,7 @@ def serve(
 @_settings_options
 def show_config(config_file: Path | None, **flags: Any) -> None:
     """Print each setting of ``serve`` and where it came from."""
-    with _speaking():
+    with speaking():
         for name, (value, origin) in resolve(flags, os.environ, config_file).items():
             click.echo(f"{name} = {_written(value)!r}  ({origin})")
 
@@ -182,41 +182,8 @@ def healthcheck(url: str | None, timeout: float) -> None:
     click.echo("ready")
 
 
-@main.command()
-@click.argument("recipients", nargs=-1, required=True)
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=1025, show_default=True)
-@click.option("--from", "mail_from", default="sender@example.com", show_default=True)
-@click.option("--subject", default=None, help="without it the mail is read from standard input, headers and all")
-@click.option("--text", default="Sent by mailtrap send.", show_default=True)
-def send(recipients: Sequence[str], host: str, port: int, mail_from: str, subject: str | None, text: str) -> None:
-    """Send a mail to RECIPIENTS over SMTP."""
-    import smtplib
-    from email.message import EmailMessage
-    from email.utils import formatdate, make_msgid
-
-    if subject is None:
-        raw = sys.stdin.buffer.read()
-    else:
-        mail = EmailMessage()
-        mail["From"], mail["To"], mail["Subject"] = mail_from, ", ".join(recipients), subject
-        mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain="mailtrap.test")
-        mail.set_content(text)
-        raw = mail.as_bytes()
-    try:
-        with smtplib.SMTP(host, port, local_hostname="localhost", timeout=10) as smtp:
-            refused = smtp.sendmail(mail_from, list(recipients), raw)
-    except (OSError, smtplib.SMTPException) as error:
-        raise click.ClickException(f"{host}:{port}: {error}") from error
-    for recipient, (code, reason) in refused.items():
-        click.echo(f"{recipient}: {code} {reason.decode('utf-8', 'replace')}", err=True)
-    if refused:
-        sys.exit(1)
-    click.echo("sent")
-
-
 @contextmanager
-def _speaking() -> Iterator[None]:
+def speaking() -> Iterator[None]:
     """Our own errors are one line on standard error and exit code 2, not a traceback."""
     try:
         yield
@@ -276,3 +243,6 @@ def _write_atomically(path: Path, text: str) -> None:
         draft.replace(path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+commands.register(main, speaking)

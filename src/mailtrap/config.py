@@ -52,6 +52,9 @@ class Boot:
     smtp_handler: object | None = _setting(None, "a handler written for aiosmtpd; in process only")
     plugins: tuple[object, ...] = _setting((), "plugin objects with mailtrap hooks; in process only")
     accounts: tuple[str, ...] = _setting((), "accounts to declare, each ADDRESS or ADDRESS:PASSWORD")
+    seed: tuple[str, ...] = _setting(
+        (), "files and folders (.eml, mbox, Maildir, TOML, an export) whose mail is put into a store that has none yet"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

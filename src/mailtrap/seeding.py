@@ -1,7 +1,7 @@
 """Filling mailboxes from files or a description.
 
-Sources: one mail (``.eml``), a folder of them, an mbox file, a Maildir (with Maildir++ subfolders), a TOML file, or
-the same description as a mapping:
+Sources: one mail (``.eml``), a folder of them, an mbox file, a Maildir (with Maildir++ subfolders), what ``exporting``
+has written, a TOML file, or the same description as a mapping:
 
     ["bob@example.com"]
     password = "pw"
@@ -27,9 +27,9 @@ submitted mail sees it. Bytes are kept as they are in the file.
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,27 +45,62 @@ _MAILBOX: Final = ("special_use", "subscribed", "messages")
 _COMPOSED: Final = ("from", "to", "cc", "subject", "text", "html", "headers")
 _MESSAGE: Final = ("file", "flags", "internal_date", *_COMPOSED)
 
-_MAILDIR_FLAGS: Final = {"D": "\\Draft", "F": "\\Flagged", "P": "$Forwarded", "R": "\\Answered", "S": "\\Seen",
-                         "T": "\\Deleted"}  # fmt: skip
-_STATUS_FLAGS: Final = {"A": "\\Answered", "D": "\\Deleted", "F": "\\Flagged", "R": "\\Seen", "T": "\\Draft"}
+DESCRIPTION: Final = "mailtrap.toml"  # beside what was exported: how to put it in again
+FOLDER_KEYWORDS: Final = "dovecot-keywords"  # what the letters from a on mean, in the folders of a Maildir
+OWN_HEADER: Final = "X-Mailtrap:"  # in front of a mail's header in an mbox: how many lines are not of the mail
+MAILDIR_FLAGS: Final = {"D": "\\Draft", "F": "\\Flagged", "P": "$Forwarded", "R": "\\Answered", "S": "\\Seen",
+                        "T": "\\Deleted"}  # fmt: skip
+STATUS_FLAGS: Final = {"A": "\\Answered", "D": "\\Deleted", "F": "\\Flagged", "R": "\\Seen", "T": "\\Draft"}
 _FROM_LINE: Final = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\n]*\n")
+_OWN: Final = OWN_HEADER.encode() + b" lines="
+_OWN_LINE: Final = re.compile(
+    rb"X-Mailtrap: lines=(?P<lines>\d{1,3}) octets=(?P<octets>\d{1,18}) date=(?P<date>-?\d{1,15}(?:\.\d{1,9})?)"
+    rb" flags=(?P<flags>.*)"
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STATUS: Final = re.compile(rb"^(?:X-)?Status:[ \t]*([A-Z]*)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail on its way into a mailbox. ``mailbox``: where its source says it was, ``""`` where it says nothing."""
+    """One mail on its way into a mailbox.
 
-    raw: bytes
+    Attributes:
+        source: its bytes, or the file that has them.
+        name: what it is called when something is wrong.
+        mailbox: where its source says it was, ``""`` where it says nothing.
+    """
+
+    source: bytes | Path
     name: str
     flags: tuple[str, ...] = ()
     internal_date: datetime | None = None
     mailbox: str = ""
 
+    @property
+    def raw(self) -> bytes:
+        """Its bytes."""
+        if isinstance(self.source, bytes):
+            return self.source
+        try:
+            return self.source.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{self.source} cannot be read: {error.strerror or error}") from error
 
-def seed(server: "MailServer", source: Path | str | Mapping[str, Any]) -> None:
+
+Begin = Callable[[int], Callable[[], None]]  # told how many mails there are; what it gives is called after each
+
+
+def _unheard(_: int) -> Callable[[], None]:
+    return lambda: None
+
+
+def seed(server: "MailServer", source: Path | str | Mapping[str, Any], begin: Begin = _unheard) -> None:
     """Fill mailboxes of a server, or of a scope.
+
+    Args:
+        begin: is told how many mails are put in, before the first; what it returns is called after each.
 
     Raises:
         ConfigError: the source is none of those above, or a description does not fit; nothing was put in by a
@@ -73,26 +108,32 @@ def seed(server: "MailServer", source: Path | str | Mapping[str, Any]) -> None:
         StoreError: the store could not take it.
     """
     if isinstance(source, Mapping):
-        _Description(source, Path()).apply(server)
+        _Description(source, Path()).apply(server, begin)
         return
     path = Path(source)
+    if path.is_dir() and (path / DESCRIPTION).is_file():
+        path = path / DESCRIPTION
     if path.suffix.lower() == ".toml":
-        _Description(_load_toml(path), path.parent).apply(server)
+        _Description(_load_toml(path), path.parent).apply(server, begin)
         return
     owner = path.name if path.is_dir() and "@" in path.name else None  # a Maildir is one account's, and may say whose
-    for mail in list(read(path)):
+    mails = list(read(path))
+    step = begin(len(mails))
+    for mail in mails:
         recipients = [owner] if owner else _recipients(mail)
         server.deliver(
             mail.raw, recipients=recipients, mailbox=mail.mailbox or "INBOX", flags=mail.flags,
             internal_date=mail.internal_date,
         )  # fmt: skip
+        step()
 
 
 def read(path: Path) -> Iterator[Mail]:
     """The mails of a file or folder.
 
     Raises:
-        ConfigError: it is none that is known, or there is no mail in it.
+        ConfigError: it is none that is known, or there is no mail in it; an empty Maildir or ``.mbox`` is an empty
+            mailbox.
     """
     if path.is_dir():
         if (path / "cur").is_dir() or (path / "new").is_dir():
@@ -102,12 +143,14 @@ def read(path: Path) -> Iterator[Mail]:
         if not files:
             raise ConfigError(f"{path} is neither a Maildir nor a folder with .eml files")
         for file in files:
-            yield Mail(file.read_bytes(), str(file))
+            yield Mail(file, str(file))
         return
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not content and path.suffix == ".mbox":
+        return
     if not content.strip():
         raise ConfigError(f"{path} is empty")
     if content.startswith(b"From "):
@@ -119,15 +162,38 @@ def read(path: Path) -> Iterator[Mail]:
 def _maildir(root: Path) -> Iterator[Mail]:
     """``cur`` and ``new`` of the folder, and of its Maildir++ subfolders (``.Archive.2024`` is ``Archive/2024``)."""
     folders = [("INBOX", root)]
-    folders += [(folder.name[1:].replace(".", "/"), folder) for folder in sorted(root.glob(".*")) if folder.is_dir()]
+    folders += [(_folder_name(folder.name), folder) for folder in sorted(root.glob(".*")) if folder.is_dir()]
     for mailbox, folder in folders:
+        letters_of = MAILDIR_FLAGS | _maildir_keywords(folder)
         for file in sorted([*folder.glob("new/*"), *folder.glob("cur/*")], key=lambda file: file.name):
             if file.name.startswith(".") or not file.is_file():
                 continue
-            letters = file.name.rpartition(":2,")[2] if ":2," in file.name else ""
-            flags = tuple(_MAILDIR_FLAGS[letter] for letter in letters if letter in _MAILDIR_FLAGS)
-            delivered = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-            yield Mail(file.read_bytes(), str(file), flags, delivered, mailbox)
+            _, found, letters = file.name.replace(";2,", ":2,").rpartition(":2,")
+            flags = tuple(letters_of[letter] for letter in letters if found and letter in letters_of)
+            delivered = _EPOCH + timedelta(microseconds=file.stat().st_mtime_ns // 1000)
+            yield Mail(file, str(file), flags, delivered, mailbox)
+
+
+def _folder_name(folder: str) -> str:
+    """The name of a mailbox that a Maildir++ folder is of; octets that ``exporting`` could not write are escaped."""
+    parts = folder[1:].split(".")
+    return "/".join(re.sub(r"(?:%[0-9A-F]{2})+", _unescape, part) for part in parts)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return bytes.fromhex(match[0].replace("%", "")).decode("utf-8", "surrogatepass")
+
+
+def _maildir_keywords(folder: Path) -> dict[str, str]:
+    """What letters in the names of files mean, as Dovecot notes it."""
+    try:
+        lines = (folder / FOLDER_KEYWORDS).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    pairs = (line.split(" ", 1) for line in lines if " " in line)
+    return {
+        chr(ord("a") + int(number)): keyword for number, keyword in pairs if number.isdecimal() and int(number) < 26
+    }
 
 
 def _mbox(content: bytes, name: str) -> Iterator[Mail]:
@@ -136,6 +202,9 @@ def _mbox(content: bytes, name: str) -> Iterator[Mail]:
     ends = [start.start() for start in starts[1:]] + [len(content)]
     for number, (start, end) in enumerate(zip(starts, ends, strict=True), 1):
         raw = content[start.end() : end]
+        if raw.startswith(_OWN):
+            yield _own_mail(raw, f"{name}, mail {number}")
+            continue
         for line_end in (b"\r\n", b"\n"):
             if raw.endswith(line_end * 2):
                 raw = raw[: -len(line_end)]
@@ -143,8 +212,29 @@ def _mbox(content: bytes, name: str) -> Iterator[Mail]:
         raw = _QUOTED_FROM.sub(rb"\1", raw)
         header = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)[0]
         letters = b"".join(_STATUS.findall(header)).decode("ascii").upper()
-        flags = tuple(dict.fromkeys(_STATUS_FLAGS[letter] for letter in letters if letter in _STATUS_FLAGS))
+        flags = tuple(dict.fromkeys(STATUS_FLAGS[letter] for letter in letters if letter in STATUS_FLAGS))
         yield Mail(raw, f"{name}, mail {number}", flags, _from_line_date(start.group()))
+
+
+def _own_mail(content: bytes, name: str) -> Mail:
+    """A mail that ``exporting`` has written: exactly as it was."""
+    first, _, rest = content.partition(b"\n")
+    found = _OWN_LINE.match(first)
+    if found is None:
+        raise ConfigError(f"{name} begins with a line that no export writes: {first[:80]!r}")
+    flags = found["flags"].decode("utf-8", "surrogateescape").split()
+    for _ in range(int(found["lines"])):
+        line, _, rest = rest.partition(b"\n")
+        field, _, value = line.decode("utf-8", "surrogateescape").partition(":")
+        if field == "X-Keywords":
+            flags += value.split()
+        else:
+            flags += [STATUS_FLAGS[letter] for letter in value if letter in STATUS_FLAGS]
+    raw = _QUOTED_FROM.sub(rb"\1", rest)[: int(found["octets"])]
+    if len(raw) != int(found["octets"]):
+        raise ConfigError(f"{name} is cut off: it had {int(found['octets'])} octets, there are {len(raw)}")
+    moment = _EPOCH + timedelta(seconds=float(found["date"]))
+    return Mail(raw, name, tuple(dict.fromkeys(flags)), moment)
 
 
 def _from_line_date(line: bytes) -> datetime | None:
@@ -207,14 +297,18 @@ class _Description:
         self._folder = folder
         self._plans = [self._account(address, content) for address, content in accounts.items()]
 
-    def apply(self, server: "MailServer") -> None:
+    def apply(self, server: "MailServer", begin: Begin) -> None:
         """Put everything in."""
+        step = begin(sum(len(mailbox.mails) for plan in self._plans for mailbox in plan.mailboxes))
         for plan in self._plans:
             account = server.add_account(plan.address, plan.password, quota=plan.quota)
             for mailbox in plan.mailboxes:
                 target = _open_mailbox(account, mailbox)
+                if not mailbox.subscribed:
+                    account.subscribe(mailbox.name, False)
                 for mail in mailbox.mails:
                     target.append(mail.raw, flags=mail.flags, internal_date=mail.internal_date)
+                    step()
 
     def _account(self, address: str, content: Any) -> _AccountPlan:
         if "@" not in address:
@@ -238,7 +332,8 @@ class _Description:
 
     def _mails(self, content: Any, where: str) -> list[Mail]:
         if isinstance(content, str | Path):
-            return list(read(self._folder / content))
+            # of a Maildir its own folder: the others are described as mailboxes of their own
+            return [mail for mail in read(self._folder / content) if mail.mailbox in ("", "INBOX")]
         if not isinstance(content, Iterable) or isinstance(content, bytes | Mapping):
             raise ConfigError(f"{where}: messages are a list, or the path of a file or folder, not {content!r}")
         return [mail for item in content for mail in self._mail(item, where)]
@@ -257,9 +352,12 @@ class _Description:
         if "file" in fields:
             if composed := sorted(set(fields) & set(_COMPOSED)):
                 raise ConfigError(f"{where}: a mail is a file or has {', '.join(composed)}, not both")
-            found = list(read(self._folder / _typed(fields, "file", str, where)))
+            path = self._folder / _typed(fields, "file", str, where)
+            # one that is called so is one mail, whatever is in it
+            found = [Mail(path, str(path))] if path.suffix == ".eml" and path.is_file() else list(read(path))
             return [
-                Mail(mail.raw, mail.name, (*mail.flags, *flags), internal_date or mail.internal_date) for mail in found
+                Mail(mail.source, mail.name, (*mail.flags, *flags), internal_date or mail.internal_date)
+                for mail in found
             ]
         return [Mail(_compose(fields, where), where, tuple(flags), internal_date)]
 

@@ -60,6 +60,8 @@ class MailServer:
         for declared in boot.accounts:
             address, _, password = declared.partition(":")
             self.add_account(address, password or None)
+        if boot.seed and not self._parts.store.head():
+            self._seed_all(boot.seed)
 
     def _adopt(self, parts: Parts, scope: Scope | None) -> None:
         self._parts = parts
@@ -444,6 +446,15 @@ class MailServer:
         from .seeding import seed
 
         seed(self, source)
+
+    def _seed_all(self, sources: Iterable[str]) -> None:
+        """Seed at the beginning of a server; when a source is none, there is no server."""
+        try:
+            for source in sources:
+                self.seed(source)
+        except BaseException:
+            self._parts.stop()
+            raise
 
     def issue_token(self, user: str, *, expires_in: float = 3600) -> str:
         """An OAuth token for XOAUTH2 and OAUTHBEARER, valid for so many seconds (not at all when negative)."""
