@@ -141,9 +141,9 @@ class PostgresServer:
 def wipe(db):
     """Bring a store's database to where it began; faster than a new one."""
     found = db.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'mailtrap'").fetchall()
-    rows_that_stay = {"form", "state", "head", "directory"}
+    rows_that_stay = {"form", "state", "head", "directory", "indexed"}
     db.execute("; ".join(f"DELETE FROM mailtrap.{name}" for (name,) in found if name not in rows_that_stay))
-    db.execute("UPDATE mailtrap.head SET head = 0")
+    db.execute("UPDATE mailtrap.head SET head = 0; UPDATE mailtrap.indexed SET done = 0")
     db.execute("UPDATE mailtrap.state SET life = gen_random_uuid()::text")
 
 

@@ -16,7 +16,7 @@ from .base import CopyRow
 
 Test: TypeAlias = Callable[[CopyRow, Facts | None], bool | None]
 
-_READ_BY_PEOPLE: Final = frozenset(("from", "to", "cc", "bcc", "reply-to", "subject", "message-id"))
+READ_BY_PEOPLE: Final = frozenset(("from", "to", "cc", "bcc", "reply-to", "subject", "message-id"))
 _BETWEEN: Final = re.compile(r"[\s<>,;:()\"]+")
 
 
@@ -194,7 +194,7 @@ def _words(text: str) -> Test:
         assert facts.attached is not None
         return (
             has(facts.text)
-            or any(has(folded(value)) for name, value in facts.headers if name in _READ_BY_PEOPLE)
+            or any(has(folded(value)) for name, value in facts.headers if name in READ_BY_PEOPLE)
             or any(has(name) for name, _ in facts.attached)
             or any(has(folded(address)) for address in copy.message.envelope.recipients)
         )

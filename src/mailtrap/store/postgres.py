@@ -13,9 +13,10 @@ from typing import Any, Final
 import psycopg
 
 from ..errors import StoreError
-from .base import Delivery, Receipt, SubmitDone
+from .base import Delivery, MessageRow, Receipt, SubmitDone
 from .hints import Outcome
 from .postgres_connections import Database, Pool, connect, with_defaults
+from .postgres_index import Index, TextConditions, make_trigrams
 from .postgres_listener import Listener
 from .postgres_locks import Maildrops
 from .postgres_schema import prepare
@@ -26,6 +27,7 @@ from .sql_work import Retry, Work
 from .writer import Job
 
 _ATTEMPTS: Final = 10  # at a command that others got in the way of
+_AT_ONCE: Final = 32 * 1024 * 1024  # octets of messages that are indexed at once
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
@@ -58,6 +60,7 @@ class PostgresStore(SQLStore):
             raise as_store_error(error, "be opened") from error
         try:
             prepare(db)
+            make_trigrams(db)
             (self._life,) = db.one("SELECT life FROM state")
             self._listener = Listener(new, self._server, self._teller)
         except BaseException as error:
@@ -68,6 +71,12 @@ class PostgresStore(SQLStore):
         self._pool = Pool(new, db)
         self._maildrops = Maildrops(new)
         self._writer = PostgresWriter(new, self._work, self._teller, lambda error: self.report(error))
+
+        self._index = Index(new, self._after)
+        self._teller.subscribe(self._index.wake)
+        with self._read() as reader:
+            if reader.one("SELECT done < head FROM indexed, head") == (True,):
+                self._index.wake()
 
     def _work(self, db: Database, bodies: Bodies | None = None) -> PostgresWork:
         return PostgresWork(db, self._rows, self._born, self._server, bodies)
@@ -120,6 +129,24 @@ class PostgresStore(SQLStore):
                 self._rows.know(delivery.session)
         return batch
 
+    # ------------------------------------------------------------ searching
+
+    def _after(self, db: Database, seq: int, limit: int) -> Sequence[tuple[MessageRow, bytes]]:
+        """Messages after a ``seq``, with their bytes, not more than a few large ones."""
+        seqs, octets = [], 0
+        for number, size in db.execute(
+            "SELECT seq, size FROM message WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+        ):
+            seqs.append(number)
+            if (octets := octets + size) > _AT_ONCE:
+                break
+        rows = self._rows.messages(db, seqs, committed=True)
+        found = [(rows[number], self._raw(db, number)) for number in seqs if number in rows]
+        return [(row, raw) for row, raw in found if raw is not None]
+
+    def _text_conditions(self, db: Any) -> TextConditions:
+        return TextConditions(db)
+
     # ------------------------------------------------------------ the rest
 
     def life(self) -> str:
@@ -137,6 +164,7 @@ class PostgresStore(SQLStore):
         self._maildrops.unlock(mailbox, owner)
 
     def close(self) -> None:
+        self._index.close()
         self._writer.close()
         self._listener.close()
         self._teller.close()

@@ -124,6 +124,24 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             PRIMARY KEY (mailbox, modseq, first)
         )""",
     ),
+    (
+        # what is searched for, as postgres_index fills it
+        """CREATE TABLE words (
+            seq BIGINT PRIMARY KEY,
+            mail_from TEXT NOT NULL,
+            recipients TEXT NOT NULL,
+            bcc TEXT NOT NULL,
+            header TEXT NOT NULL,
+            people TEXT NOT NULL,
+            body TEXT NOT NULL,
+            inline BOOLEAN NOT NULL,
+            attached BOOLEAN NOT NULL,
+            complete BOOLEAN NOT NULL -- whether the columns say all there is to be found
+        )""",
+        "CREATE INDEX words_partial ON words (seq) WHERE NOT complete",
+        "CREATE TABLE indexed (done BIGINT NOT NULL) WITH (fillfactor = 10)",  # messages up to this seq
+        "INSERT INTO indexed VALUES (0)",
+    ),
 )
 
 

@@ -65,6 +65,7 @@ class PostgresWork(Work):
         self._messages.append((*self._columns(row), self._bodies[id(delivery)].pop()))
 
     def _drop_bodies(self, marks: str, seqs: Sequence[int]) -> None:
+        self.db.execute(f"DELETE FROM words WHERE seq IN ({marks})", seqs)  # noqa: S608
         self.db.execute(f"DELETE FROM body WHERE id IN (SELECT body FROM message WHERE seq IN ({marks}))", seqs)  # noqa: S608
 
     # ------------------------------------------------------------ groups

@@ -1,0 +1,229 @@
+"""The text of messages in PostgreSQL, as it is searched for: filled in the background, and never waited for.
+
+Each row is one message's text, folded as the predicates fold it, so that LIKE finds exactly what they find. Trigrams
+(``pg_trgm``) lead to the rows; where a database has none, it goes through the rows itself, and finds the same. What is
+not there yet, or not wholly, is *unsure*: it is looked at.
+
+Of several servers one at a time fills it: each goes on from where the last one was.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from ..message import facts as computing
+from ..message.collation import folded
+from ..message.facts import Facts
+from . import conditions, search
+from .base import MessageRow
+from .postgres_connections import Database, first_line, transaction
+from .sql_find import Condition
+from .sql_values import text, untext
+
+INDEXED: Final = 64 * 1024  # characters of the text of a message that are kept here
+FIELD: Final = "\x01"  # between the values of one column
+_ESCAPE: Final = "\x1a"  # in a column that cannot hold all as it is
+_KINDS: Final = frozenset({"headers", "head", "text", "attached"})
+_BATCH: Final = 40  # messages in one transaction
+_PAUSE: Final = 0.05  # seconds that others may work while mail comes in
+
+Pull = Callable[[Database, int, int], Sequence[tuple[MessageRow, bytes]]]
+
+
+class Index:
+    """Fills the table ``words``, in a thread and a connection of its own.
+
+    Args:
+        pull: gives so many messages after a ``seq``, with their bytes, oldest first.
+    """
+
+    def __init__(self, connect: Callable[[], Database], pull: Pull) -> None:
+        self._connect = connect
+        self._pull = pull
+        self._wake = threading.Condition()
+        self._closing = False
+        self._due = False
+        self._thread: threading.Thread | None = None
+
+    def wake(self, _: object = None) -> None:
+        """Messages came, or may be there."""
+        with self._wake:
+            self._due = True
+            if self._thread is None and not self._closing:
+                self._thread = threading.Thread(target=self._run, name="mailtrap-index", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    # ------------------------------------------------------------ in the thread
+
+    def _run(self) -> None:
+        db: Database | None = None
+        while self._await():
+            try:
+                db = self._connect() if db is None else db
+                while not self._closing and self._fill(db):
+                    with self._wake:
+                        if self._due and not self._closing:
+                            self._due = False
+                            self._wake.wait(_PAUSE)  # others have more to do
+            except psycopg.Error as error:
+                logging.getLogger("mailtrap.store").warning("the index is not filled: %s", first_line(error))
+                if db is not None:
+                    db.close()
+                    db = None
+        if db is not None:
+            db.close()
+
+    def _await(self) -> bool:
+        with self._wake:
+            while not (self._due or self._closing):
+                self._wake.wait()
+            self._due = False
+            return not self._closing
+
+    def _fill(self, db: Database) -> bool:
+        """Add some messages; whether there were any."""
+        with transaction(db):
+            (done,) = db.one("SELECT done FROM indexed FOR UPDATE")
+            found = self._pull(db, done, _BATCH)
+            if not found:
+                return False
+            columns = [document(row, raw) for row, raw in found]
+            seqs = [row.seq for row, _ in found]
+            db.executemany("INSERT INTO words VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
+            db.execute("UPDATE indexed SET done = ?", (seqs[-1],))
+        # removed before this was committed: who removed it did not see it here
+        marks = ",".join("?" * len(seqs))
+        query = f"DELETE FROM words WHERE seq IN ({marks}) AND seq NOT IN (SELECT m.seq FROM message AS m WHERE m.seq"  # noqa: S608
+        db.execute(f"{query} IN ({marks}))", [*seqs, *seqs])
+        return True
+
+
+def document(row: MessageRow, raw: bytes) -> tuple[Any, ...]:
+    """The columns of a message, and in the end whether they say all that can be searched for."""
+    facts = Facts()
+    computing.compute(facts, raw, _KINDS)
+    assert facts.headers is not None
+    assert facts.text is not None
+    assert facts.attached is not None
+    assert facts.head is not None
+    headers = [(name, folded(value)) for name, value in facts.headers]
+    recipients = [folded(recipient) for recipient in row.envelope.recipients]
+    hidden = [
+        folded(recipient)
+        for recipient in row.envelope.recipients
+        if conditions.hidden([recipient.lower()], facts.headers)
+    ]
+    names = [name for name, _ in facts.attached]
+    columns = [
+        folded(row.envelope.mail_from),
+        FIELD.join(recipients),
+        FIELD.join([*(value for name, value in headers if name == "bcc"), *hidden]),
+        "\n" + facts.head,
+        FIELD.join([*(value for name, value in headers if name in conditions.READ_BY_PEOPLE), *names, *recipients]),
+        facts.text,
+    ]
+    complete = all(len(column) <= INDEXED for column in columns)
+    kept = [text(column[:INDEXED]) for column in columns]
+    complete = complete and not any(_ESCAPE in column for column in kept)
+    roles = [inline for _, inline in facts.attached]
+    return (row.seq, *kept, any(roles), not all(roles), complete)
+
+
+class TextConditions:
+    """The table, as one reader asks it.
+
+    Args:
+        db: a connection in a transaction.
+
+    Attributes:
+        done: messages up to this ``seq`` are there.
+        partial: those of them that are not wholly there.
+    """
+
+    def __init__(self, db: Database) -> None:
+        (self.done,) = db.one("SELECT done FROM indexed")
+        self.partial = frozenset(seq for (seq,) in db.execute("SELECT seq FROM words WHERE NOT complete"))
+
+    def condition(self, tree: Any) -> Condition | None:
+        """The condition of a tree of one node; None where nothing here can say."""
+        match tree:
+            case conditions.Words(asked):
+                words = folded(asked).split()  # any white space may be between them
+                if not words or FIELD in asked:
+                    return None
+                return self._like(("people", "body"), "%".join(map(_escaped, words)), exact=len(words) == 1)
+            case search.HeaderContains(name, asked) if name.isascii() and "\n" not in asked:
+                pattern = _escaped(f"\n{name.lower()}: ") + "%" + _escaped(folded(asked))
+                return self._like(("header",), pattern, exact=False)  # it may be in a field behind that one
+            case search.Text(asked) if "\n" not in asked:
+                return self._contains(("header", "body"), asked)
+            case search.Body(asked):
+                return self._contains(("body",), asked)
+            case conditions.EnvelopeFrom(asked) if asked != "<>":
+                return self._contains(("mail_from",), asked)
+            case conditions.EnvelopeTo(asked):
+                return self._contains(("recipients",), asked)
+            case conditions.Blind(asked):
+                return self._contains(("bcc",), asked)
+            case conditions.Attached(inline):
+                column = "inline" if inline else "attached"
+                return Condition(f"m.seq IN (SELECT seq FROM words WHERE {column})", of_text=True)  # noqa: S608
+        return None
+
+    def _contains(self, columns: Sequence[str], asked: str) -> Condition | None:
+        wanted = folded(asked)
+        if FIELD in wanted:
+            return None
+        return self._like(columns, _escaped(wanted), exact=True)
+
+    @staticmethod
+    def _like(columns: Sequence[str], pattern: str, exact: bool) -> Condition | None:
+        if _ESCAPE in pattern:
+            return None
+        found = " OR ".join(f"{column} LIKE ?" for column in columns)
+        sql = f"m.seq IN (SELECT seq FROM words WHERE {found})"  # noqa: S608
+        return Condition(sql, (f"%{pattern}%",) * len(columns), exact, of_text=True)
+
+    def knows_all(self, db: Any) -> bool:  # noqa: ARG002
+        """Never said: what fits is counted by finding it."""
+        return False
+
+    def count(self, matches: Sequence[str], scope: str | None, *, submitted: bool) -> int:
+        """Not asked, as it never knows all."""
+        raise NotImplementedError
+
+
+def _escaped(value: str) -> str:
+    """A text as a part of a pattern of LIKE."""
+    return text(value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def make_trigrams(db: Database) -> None:
+    """An index for substrings, where the database can have one; where it can not, search goes on, slower."""
+    if db.execute("SELECT to_regclass('mailtrap.words_text')").fetchone() != (None,):
+        return
+    query = """SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+        WHERE extname = 'pg_trgm'"""
+    try:
+        with transaction(db):
+            if (found := db.execute(query).fetchone()) is None:
+                db.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+                found = db.one(query)
+            operators = f'"{untext(found[0])}".gin_trgm_ops'
+            columns = ", ".join(f"{column} {operators}" for column in ("people", "header", "body"))
+            db.execute(f"CREATE INDEX IF NOT EXISTS words_text ON words USING gin ({columns})")
+    except psycopg.Error as error:
+        logging.getLogger("mailtrap.store").info("no index of trigrams: %s", first_line(error))
