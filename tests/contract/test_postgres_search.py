@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mailtrap import clock
-from mailtrap.store import search
+from mailtrap.store import postgres_index, search
 from mailtrap.store.base import ALL, INBOX, Key
 from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, run_together
 from mailtrap.store.memory import MemoryStore
@@ -175,3 +175,17 @@ def test_without_trigrams_the_same_is_found(database: str) -> None:
         store.close()
         PostgresStore(database).close()  # which makes it again
         assert db.execute("SELECT to_regclass('mailtrap.words_text') IS NOT NULL").fetchone() == (True,)
+
+
+def test_an_index_that_fails_is_reported_and_search_goes_on(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[BaseException] = []
+    store.report = reported.append  # type: ignore[method-assign]
+    monkeypatch.setattr(postgres_index, "document", lambda row, raw: 1 / 0)
+    mails(store, 3)
+    assert store._index._thread is not None
+    store._index._thread.join(PATIENCE)
+    mails(store, 1, start=4)
+    assert [type(error) for error in reported] == [ZeroDivisionError]
+    assert found(store, "word") == [1, 2, 3, 4]

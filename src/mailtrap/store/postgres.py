@@ -72,7 +72,7 @@ class PostgresStore(SQLStore):
         self._maildrops = Maildrops(new)
         self._writer = PostgresWriter(new, self._work, self._teller, lambda error: self.report(error))
 
-        self._index = Index(new, self._after)
+        self._index = Index(new, self._after, lambda error: self.report(error))
         self._teller.subscribe(self._index.wake)
         with self._read() as reader:
             if reader.one("SELECT done < head FROM indexed, head") == (True,):

@@ -38,11 +38,13 @@ class Index:
 
     Args:
         pull: gives so many messages after a ``seq``, with their bytes, oldest first.
+        report: is told what went wrong that is not the database's state; then this server fills it no more.
     """
 
-    def __init__(self, connect: Callable[[], Database], pull: Pull) -> None:
+    def __init__(self, connect: Callable[[], Database], pull: Pull, report: Callable[[BaseException], None]) -> None:
         self._connect = connect
         self._pull = pull
+        self._report = report
         self._wake = threading.Condition()
         self._closing = False
         self._due = False
@@ -83,6 +85,9 @@ class Index:
                 if db is not None:
                     db.close()
                     db = None
+            except Exception as error:  # noqa: BLE001  without it search goes on, slower
+                self._report(error)
+                break
         if db is not None:
             db.close()
 
