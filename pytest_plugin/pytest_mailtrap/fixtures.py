@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import options, servers
-from .watch import WATCH, Watch
+from .watch import Watch, watched, watching
 
 if TYPE_CHECKING:
     from mailtrap import MailServer
@@ -22,30 +22,17 @@ def mailtrap_config() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def mailtrap_server(pytestconfig: pytest.Config, mailtrap_config: dict[str, Any]) -> "Iterator[MailServer]":
+def mailtrap_server(request: pytest.FixtureRequest, mailtrap_config: dict[str, Any]) -> "Iterator[MailServer]":
     """The running mail server of the whole run; what is made on it is there in every test. One per xdist worker."""
-    with servers.session_server(pytestconfig, mailtrap_config) as server:
-        watch = pytestconfig.stash[WATCH] = Watch(server, pytestconfig)
-        watch.begin()
-        if options.flag(pytestconfig, "viewer"):
+    config = request.config
+    with servers.session_server(config, mailtrap_config) as server:
+        watch = watching(config, server)
+        if options.flag(config, "viewer"):
             from . import interact
 
-            interact.announce(pytestconfig, server)
+            interact.announce(config, server)
         yield server
         watch.close()  # after everything that was made later is torn down: programs that still send, for instance
-
-
-@pytest.fixture(scope="session")
-def _mailtrap_watch(pytestconfig: pytest.Config, mailtrap_server: "MailServer") -> Iterator[Watch]:
-    """The tests on ``mailtrap_server``, which may be somebody's own fixture."""
-    watch = pytestconfig.stash.get(WATCH, None)
-    if watch is not None and watch.server is mailtrap_server:
-        yield watch
-        return
-    watch = pytestconfig.stash[WATCH] = Watch(mailtrap_server, pytestconfig)
-    watch.begin()
-    yield watch
-    watch.close()
 
 
 @pytest.fixture
@@ -57,7 +44,12 @@ def mailserver(request: pytest.FixtureRequest) -> "Iterator[MailServer]":
     """
     settings = options.marked(request.node)
     if not settings.boot:
-        watch: Watch = request.getfixturevalue("_mailtrap_watch")
+        # by name, because a test with a server of its own needs no other
+        shared: MailServer = request.getfixturevalue("mailtrap_server")
+        watch = watched(request.config, shared)
+        if watch is None:  # it is a fixture of somebody's own
+            watch = watching(request.config, shared)
+            request.session.addfinalizer(watch.close)
         with watch.scope(request.node, settings.live) as scope:
             yield scope
         return

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from . import guard, options
-from .watch import WATCH
+from .watch import WATCHES
 
 NAME: Final = "mailtrap-guard"
 
@@ -60,8 +60,7 @@ class Guarding:
     @contextmanager
     def _phase(self) -> Iterator[None]:
         __tracebackhide__ = True
-        watch = self._config.stash.get(WATCH, None)
-        if watch is not None:
+        for watch in self._config.stash.get(WATCHES, {}).values():
             self.guard.instead = watch.where()
         try:
             yield

@@ -8,9 +8,6 @@ import pytest
 
 from . import distribution, hooks, options
 from .fixtures import (
-    _mailtrap_watch as _mailtrap_watch,
-)
-from .fixtures import (
     async_mailserver as async_mailserver,
 )
 from .fixtures import (

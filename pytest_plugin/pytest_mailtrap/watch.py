@@ -38,10 +38,22 @@ class Watched:
         gone: the server was started anew meanwhile, and that was told.
     """
 
-    def __init__(self, scope: "MailServer", item: pytest.Item | None = None, *, strict: bool = False) -> None:
-        """strict: mail that the test does not look at fails it."""
+    def __init__(
+        self,
+        scope: "MailServer",
+        item: pytest.Item | None = None,
+        watch: "Watch | None" = None,
+        *,
+        strict: bool = False,
+    ) -> None:
+        """
+        Args:
+            watch: that it is a part of.
+            strict: mail that the test does not look at fails it.
+        """
         self.scope = scope
         self.item = item
+        self._watch = watch
         self.ending = False
         self.found: Found | None = None
         self.shown = self.failed = self.gone = False
@@ -80,8 +92,8 @@ class Watched:
             self.gone = True
             if self.item is not None:
                 self.item.session.shouldstop = str(error)
-                if (watch := self.item.config.stash.get(WATCH, None)) is not None:
-                    watch.gone = True
+            if self._watch is not None:
+                self._watch.gone = True
 
     def keep(self) -> None:
         """Gather what there is now, because the server is about to be stopped."""
@@ -169,7 +181,7 @@ class Watch:
     def scope(self, item: pytest.Item, live: Mapping[str, Any]) -> "Iterator[MailServer]":
         """A scope for a test, for as long as the test runs."""
         with self.server.scope(scope_name(item.name), **live) as scope:
-            watched = item.stash[WATCHED] = Watched(scope, item, strict=self._strict)
+            watched = item.stash[WATCHED] = Watched(scope, item, self, strict=self._strict)
             yield scope
             self._look()
             self._closed[scope.name] = item.nodeid
@@ -235,7 +247,19 @@ class Watch:
         )  # fmt: skip
 
 
-WATCH: Final = pytest.StashKey[Watch]()
+WATCHES: Final = pytest.StashKey[dict[int, Watch]]()  # by the id() of the server, which each of them keeps alive
+
+
+def watched(config: pytest.Config, server: "MailServer") -> Watch | None:
+    """The watch on a server; None where there is none yet."""
+    return config.stash.setdefault(WATCHES, {}).get(id(server))
+
+
+def watching(config: pytest.Config, server: "MailServer") -> Watch:
+    """Begin to watch a server, whom the hook ``pytest_mailtrap_configure`` is called for."""
+    watch = config.stash.setdefault(WATCHES, {})[id(server)] = Watch(server, config)
+    watch.begin()
+    return watch
 
 
 def _was_read(message: "Message") -> bool:

@@ -167,6 +167,30 @@ def test_configuration(run):
     ).assert_outcomes(passed=1)
 
 
+def test_two_folders_each_with_a_server_of_their_own(run, pytester):
+    for name in ("one", "two"):
+        folder = pytester.mkpydir(name)
+        (folder / "conftest.py").write_text(
+            "import mailtrap, pytest\n\n"
+            "@pytest.fixture(scope='session')\n"
+            "def mailtrap_server():\n"
+            f"    with mailtrap.MailServer(hostname='{name}.test') as server:\n"
+            "        yield server\n",
+            "utf-8",
+        )
+        for number in (1, 2):
+            (folder / f"test_{name}{number}.py").write_text(
+                "def test_it(mailserver, mailtrap_server):\n"
+                f"    assert mailserver.settings['hostname'] == '{name}.test'\n"
+                "    assert mailserver.smtp.port == mailtrap_server.smtp.port\n",
+                "utf-8",
+            )
+    run(
+        "def test_it(mailserver): assert mailserver.settings['hostname'] == 'mailtrap.test'",
+        "one/test_one1.py", "two/test_two1.py", "test_it.py", "one/test_one2.py", "two/test_two2.py",
+    ).assert_outcomes(passed=5)  # fmt: skip
+
+
 def test_environment(run, monkeypatch):
     monkeypatch.setenv("SMTP_HOST", "real.example.com")
     run(
