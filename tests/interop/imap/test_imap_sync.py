@@ -68,7 +68,7 @@ def mbsync(server, client, run, near, tmp_path):
         f"MaildirStore near\nPath {near.path}/\nInbox {near.path}/INBOX\nSubFolders Verbatim\n\n"
         "Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nRemove Both\nExpunge Both\nSyncState *\n"
     )
-    return lambda: run(path, "-c", rc, "-a", "-q", seconds=55)
+    return lambda: run(path, "-c", rc, "-a", "-q", seconds=150)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def offlineimap(server, client, run, near, tmp_path):
         f"[Repository far]\ntype = IMAP\nremotehost = 127.0.0.1\nremoteport = {server.imap}\n"
         f"remoteuser = {server.user}\nremotepass = {server.password}\nssl = no\nstarttls = no\n"
     )
-    return lambda: run(path, "-o", "-c", rc, "-u", "basic", seconds=55)
+    return lambda: run(path, "-o", "-c", rc, "-u", "basic", seconds=150)
 
 
 @pytest.fixture(params=["mbsync", "offlineimap"])
@@ -149,7 +149,7 @@ def test_a_move_on_either_side(watcher, near, synchronize, letter):
     }  # fmt: skip
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)  # where the machine is busy
 def test_many_messages(watcher, near, synchronize, letter, many):
     synchronize()
     assert len(alike(near, watcher, many)[many]) == MANY
