@@ -55,6 +55,8 @@ class SQLiteStore(SQLStore):
         self._writer = SQLiteWriter(lambda: connect(self._path), self._teller, lambda error: self.report(error))
         with self._read() as db:
             (self._life,) = db.execute("SELECT life FROM state").fetchone()
+        for db in self._idle:  # they do not see the index
+            db.close()
         self._idle.clear()
         self._index = Index(f"{self._path}-search", self._life, self._after, lambda error: self.report(error))
         self._index.wake()
