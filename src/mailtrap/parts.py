@@ -81,7 +81,7 @@ class Parts:
             boot.hostname,
         )  # fmt: skip
         self.certificates = Certificates(
-            (boot.hostname,), cert_file=boot.tls_cert, key_file=boot.tls_key, client_ca=boot.tls_client_ca,
+            (boot.hostname, *_named(boot.host)), cert_file=boot.tls_cert, key_file=boot.tls_key, client_ca=boot.tls_client_ca,
             minimum=boot.tls_minimum, key_type=boot.tls_key_type,
         )  # fmt: skip
         self.message_of: Callable[[MessageRow], Any] | None = None  # the public message of a row
@@ -291,6 +291,11 @@ def _verbs(listener: str) -> Collection[str]:
 
         return [command.verb for command in OF_POP3.values()]
     return [command.verb for command in OF_SMTP.values()]
+
+
+def _named(host: str) -> tuple[str, ...]:
+    """What clients call an address that listeners are bound to; those that stand for all addresses are no name."""
+    return () if host in ("", "0.0.0.0", "::") else (host,)  # noqa: S104  it is only compared
 
 
 def boot_settings(settings: dict[str, Any]) -> tuple[config.Boot, dict[str, Any]]:

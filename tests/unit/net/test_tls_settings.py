@@ -225,6 +225,21 @@ def test_the_kind_of_key(kind, key):
     assert isinstance(certificate.public_key(), key)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux alone")
+def test_the_address_that_listeners_are_bound_to_is_one_of_its_names():
+    with MailServer(host="127.0.0.2", hostname="mail.example") as server:
+        assert server.smtps.host == "127.0.0.2"
+        with smtplib.SMTP_SSL("127.0.0.2", server.smtps.port, context=server.ssl_context(), timeout=20) as client:
+            names = client.sock.getpeercert()["subjectAltName"]
+    assert {("IP Address", "127.0.0.2"), ("DNS", "mail.example"), ("DNS", "localhost")} <= set(names)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_all_addresses_are_no_name(host):
+    with MailServer(host=host) as server:
+        assert "BEGIN CERTIFICATE" in server.ca_pem
+
+
 def test_files_that_are_no_authorities(tmp_path):
     with pytest.raises(ConfigError, match=r"tls_client_ca: .* cannot be read"):
         MailServer(tls_client_ca=str(tmp_path / "absent.pem"))
