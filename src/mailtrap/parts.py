@@ -81,8 +81,8 @@ class Parts:
             boot.hostname,
         )  # fmt: skip
         self.certificates = Certificates(
-            (boot.hostname, *_named(boot.host)), cert_file=boot.tls_cert, key_file=boot.tls_key, client_ca=boot.tls_client_ca,
-            minimum=boot.tls_minimum, key_type=boot.tls_key_type,
+            (boot.hostname, *_named(boot.host)), cert_file=boot.tls_cert, key_file=boot.tls_key,
+            client_ca=boot.tls_client_ca, minimum=boot.tls_minimum, key_type=boot.tls_key_type,
         )  # fmt: skip
         self.message_of: Callable[[MessageRow], Any] | None = None  # the public message of a row
         self.addresses: dict[str, tuple[str, int]] = {}
