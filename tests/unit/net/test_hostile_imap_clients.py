@@ -118,7 +118,7 @@ def test_clients_that_do_not_read(server, neighbour):
 def test_a_literal_too_large_is_refused_before_it_is_sent(server, neighbour):
     with connect(server, b"large@x") as sock:
         sock.sendall(b"a APPEND INBOX {%d}\r\n" % (1 << 40))
-        assert b"a BAD" in until(sock, b"\r\n")
+        assert b"a NO [TOOBIG]" in until(sock, b"\r\n")
         sock.sendall(b"b APPEND INBOX {9999999999}\r\n")
         assert b"b NO [TOOBIG]" in until(sock, b"\r\n")
         sock.sendall(b"c NOOP\r\n")
