@@ -29,6 +29,18 @@ NOON = 19_000 * DAY + DAY / 2
 THAT_DAY = date.fromordinal(date(1970, 1, 1).toordinal() + 19_000)
 
 
+def counted(store: SQLiteStore, query: str, expected: tuple[int, ...]) -> None:
+    """Wait until the index says so: it writes down what it knows a moment after it knows it."""
+    end = clock.monotonic() + PATIENCE
+    while True:
+        with store._read() as db:
+            counts = db.execute(query).fetchone()
+        if counts == expected:
+            return
+        assert clock.monotonic() < end, counts
+        clock.sleep(0.001)
+
+
 def indexed(store: SQLiteStore) -> None:
     """Wait until the index knows all."""
     end = clock.monotonic() + PATIENCE
@@ -449,23 +461,12 @@ def test_removed_messages_leave_the_index_in_proportion(store: SQLiteStore, monk
     indexed(store)
     store.remove(range(1, 11))
     indexed(store)
-    with store._read() as db:
-        assert db.execute("SELECT documents, (SELECT count(*) FROM search.dead) FROM search.state").fetchone() == (
-            30,
-            10,
-        )
+    counted(store, "SELECT documents, (SELECT count(*) FROM search.dead) FROM search.state", (30, 10))
     assert found(store, "word") == list(range(11, 31))
     store.remove(range(1, 25))
     indexed(store)
     store._index.wake()  # type: ignore[union-attr]
-    end = clock.monotonic() + PATIENCE
-    while True:  # it begins anew
-        with store._read() as db:
-            counts = db.execute(COUNTS).fetchone()
-        if counts == (6, 0):
-            break
-        assert clock.monotonic() < end
-        clock.sleep(0.001)
+    counted(store, COUNTS, (6, 0))  # it begins anew
     assert found(store, "word") == list(range(25, 31))
     store.clear("s")
     mails(store, 2)

@@ -43,7 +43,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     Of other plugins those are there that ``plugins`` names, and xdist and timeout.
     """
-    for name in ("MAILTRAP_TIMEOUT", "MAILTRAP_URL", "PYTEST_ADDOPTS"):
+    here = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT")  # this suite's; syrupy in the other one looks at them
+    for name in ("MAILTRAP_TIMEOUT", "MAILTRAP_URL", "PYTEST_ADDOPTS", *here):
         monkeypatch.delenv(name, raising=False)
 
     def run(
