@@ -40,6 +40,8 @@ KINDS = {
     ),
 }  # fmt: skip
 
+SERVED = []  # those that run
+
 
 @dataclass
 class Served:
@@ -125,7 +127,9 @@ def serving(kind, folder, database=""):
             found = json.loads(ports_file.read_text())
             served = Served({name: entry["port"] for name, entry in found.items()}, process, folder / "ca.pem")
             served.ca.write_bytes(served.ask("ca.pem"))
+            SERVED.append(served)
             yield served
+            SERVED.remove(served)
             if process.poll() != -signal.SIGKILL:  # else the test killed it
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(10) == 0, (folder / "log").read_text()
@@ -256,18 +260,31 @@ def mail(address):
     return mail
 
 
+def last_words_of_servers():
+    """The end of the conversation of each open session on the servers of this process."""
+    for server in SERVED:
+        for session in server.tell("sessions"):
+            if session["open"]:
+                transcript = server.tell(f"sessions/{session['id']}").get("transcript", "")
+                yield f"{session['protocol']} {session['user']}:\n{transcript[-1500:]}"
+
+
 @pytest.fixture
 def run():
     """Run a client to its end; its standard output. ``code``: how it has to end."""
 
     def run(*command, stdin="", code=0, seconds=30, **environment):
-        done = subprocess.run(
-            [str(word) for word in command],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            timeout=seconds,
-            env={**os.environ, **{name: str(value) for name, value in environment.items()}},
-        )
+        try:
+            done = subprocess.run(
+                [str(word) for word in command],
+                input=stdin.encode() if isinstance(stdin, str) else stdin,
+                capture_output=True,
+                timeout=seconds,
+                env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+            )
+        except subprocess.TimeoutExpired as expired:
+            ends = [(output or b"")[-2000:].decode("utf-8", "replace") for output in (expired.stdout, expired.stderr)]
+            pytest.fail("\n".join([f"not done in {seconds} s; what it said last:", *ends, *last_words_of_servers()]))
         said = done.stdout.decode("utf-8", "replace")
         assert done.returncode == code, f"{done.returncode}\n{said}\n{done.stderr.decode('utf-8', 'replace')}"
         return said
