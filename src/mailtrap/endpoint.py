@@ -1,11 +1,13 @@
 """Where a listener is, and its rules."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from .errors import ConfigError
 from .faults import Rule, RuleBook, Stage
 from .scopes import Scope
+
+LISTENERS: Final = ("smtp", "smtps", "submission", "lmtp", "pop3", "pop3s", "imap", "imaps", "http")
 
 
 @dataclass(frozen=True, slots=True)

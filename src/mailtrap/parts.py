@@ -16,6 +16,7 @@ from .delivery.intake import Intake
 from .delivery.refusal import Refusal
 from .delivery.retention import Most, Retention
 from .delivery.services import Commands, Services
+from .endpoint import LISTENERS
 from .errors import ConfigError, MailtrapError
 from .faults import RuleBook
 from .net.certificates import Certificates
@@ -39,7 +40,6 @@ from .wire.machine import Machine
 if TYPE_CHECKING:
     import socket
 
-LISTENERS: Final = ("smtp", "smtps", "submission", "lmtp", "pop3", "pop3s", "imap", "imaps", "http")
 _PROTOCOLS: Final[dict[str, ProtocolName]] = {
     "smtp": "smtp", "smtps": "smtp", "submission": "smtp", "lmtp": "lmtp",
     "pop3": "pop3", "pop3s": "pop3", "imap": "imap", "imaps": "imap",

@@ -8,7 +8,7 @@ import itertools
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from . import clock
 from . import parts as _parts_module
 from .config import BOOT, LIVE
-from .endpoint import Endpoint
-from .errors import MailtrapError, NoSuchAccount, StoreError
-from .explain import Evictions, Situation
+from .endpoints import Endpoints
+from .errors import NoSuchAccount, StoreError
+from .explain import Evictions
 from .faults import Rule
 from .mailboxes import Account, Mailbox
 from .message.address import Address
 from .message.compose import MailLike, to_bytes
 from .message.envelope import Envelope
 from .message.model import Copy, Message
-from .parts import LISTENERS, Parts
+from .parts import Parts
+from .record import Record
+from .scope_source import Remains, ScopeSource
 from .scopes import Scope
-from .store.base import ALL, INBOX, CopyRow, FlagMode, Key, MailboxRow, MessageRow, Receipt, Tally
+from .store.base import ALL, CopyRow, Key, MailboxRow, MessageRow, Receipt
 from .waiting import SUBMITTED, Bell, Expected, Mark, Waits
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ _T = TypeVar("_T")
 M = TypeVar("M", bound=Message)
 
 
-class MailServer:
+class MailServer(Endpoints, Record):
     """A mail server for tests.
 
     As a context manager it is started and stopped. Settings are those of ``config.py``; without any it keeps mail in
@@ -69,7 +71,7 @@ class MailServer:
         self._owns = scope is None
         self._locals: dict[str, Iterator[int]] = {}
         self.looks: set[int] | None = None
-        self._waits = Waits(_ScopeSource(self))
+        self._waits = Waits(ScopeSource(self))
 
     @classmethod
     def connect(cls, url: str, **settings: Any) -> "MailServer":
@@ -127,66 +129,6 @@ class MailServer:
         return create_app(self)
 
     # ------------------------------------------------------------ where it is
-
-    @property
-    def smtp(self) -> Endpoint:
-        """The SMTP listener."""
-        return self._endpoint("smtp")
-
-    @property
-    def smtps(self) -> Endpoint:
-        """SMTP with TLS from the first octet."""
-        return self._endpoint("smtps")
-
-    @property
-    def submission(self) -> Endpoint:
-        """Message submission (RFC 6409)."""
-        return self._endpoint("submission")
-
-    @property
-    def lmtp(self) -> Endpoint:
-        """LMTP (RFC 2033)."""
-        return self._endpoint("lmtp")
-
-    @property
-    def pop3(self) -> Endpoint:
-        """The POP3 listener."""
-        return self._endpoint("pop3")
-
-    @property
-    def pop3s(self) -> Endpoint:
-        """POP3 with TLS from the first octet."""
-        return self._endpoint("pop3s")
-
-    @property
-    def imap(self) -> Endpoint:
-        """The IMAP listener."""
-        return self._endpoint("imap")
-
-    @property
-    def imaps(self) -> Endpoint:
-        """IMAP with TLS from the first octet."""
-        return self._endpoint("imaps")
-
-    @property
-    def http(self) -> Endpoint:
-        """The HTTP API and the viewer."""
-        return self._endpoint("http")
-
-    @property
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """All listeners that are on, by name."""
-        there = {*self._parts.addresses, *self._parts.sockets}
-        return {name: self._endpoint(name) for name in LISTENERS if name in there}
-
-    def _endpoint(self, name: str) -> Endpoint:
-        address, unix = self._parts.addresses.get(name), self._parts.sockets.get(name)
-        if address is None and unix is None:
-            if self._parts.running:
-                raise MailtrapError(f"the listener {name} is off")
-            raise MailtrapError("the server does not run: start it, or use it in a with statement")
-        host, port = address or ("", 0)
-        return Endpoint(name, host, port, self._scope, self._parts.rules, None if unix is None else unix.path)
 
     @property
     def ca_pem(self) -> str:
@@ -248,7 +190,7 @@ class MailServer:
     def evicted(self) -> "Evictions":
         """What of this scope made room for other messages (``max_messages max_bytes max_age``) since ``clear()``."""
         tally, gone = self.tally(), list(self._scope.evicted)
-        known = [Message(one.row, _Remains(self, one.head)) for one in gone]
+        known = [Message(one.row, Remains(self, one.head)) for one in gone]
         reasons = dict.fromkeys(one.reason for one in gone)
         return Evictions(tally.evicted - self._scope.evicted_before, tally.last_evicted, known, tuple(reasons))
 
@@ -509,121 +451,11 @@ class MailServer:
         self._parts.directory.forget(self._scope)
         self._scope.restore()
 
-    # ------------------------------------------------------------ for the web and the plugin
-
-    def tally(self, *, all_scopes: bool = False) -> Tally:
-        """How many messages there are, unread and evicted ones, and their octets."""
-        return self._parts.store.tally(None if all_scopes else self._scope.name)
-
-    def get(self, id: str) -> Message | None:  # noqa: A002  the public name
-        """A message of whatever scope by its id; None when there is none."""
-        row = self._parts.store.message_by_id(id)
-        return None if row is None else self._message(row)
-
-    def page(
-        self, *, limit: int | None = None, before: int | None = None, after: int = 0, all_scopes: bool = False,
-        newest_first: bool = True, submitted: bool = False, skip: int = 0,
-    ) -> Sequence[Message]:  # fmt: skip
-        """Messages with ``after < seq < before``, in the order of ``seq``.
-
-        Args:
-            submitted: only those that were; else of every origin.
-            skip: so many are left out at the beginning of the answer.
-        """
-        rows = self._parts.store.messages(
-            None if all_scopes else self._scope.name, after=after, before=before, limit=limit,
-            newest_first=newest_first, submitted=submitted, skip=skip,
-        )  # fmt: skip
-        return [self._message(row) for row in rows]
-
-    def search(
-        self, query: str, *, limit: int | None = None, before: int | None = None, after: int = 0,
-        all_scopes: bool = False, newest_first: bool = True, submitted: bool = False, skip: int = 0,
-        zone: tzinfo = UTC,
-    ) -> Sequence[Message]:  # fmt: skip
-        """Messages with ``after < seq < before`` that a query fits, in the order of ``seq``; see ``page()``.
-
-        Args:
-            query: in the language of ``store.query``, for instance ``'from:alice subject:"Hello" -is:read'``.
-            zone: of times in it that are written without one.
-
-        Raises:
-            QueryError: it cannot be understood; the text says where.
-            ServerRestarted: it has a mark of another life of the store.
-        """
-        found = self._find(
-            query, zone, all_scopes=all_scopes, after=after, before=before, newest_first=newest_first,
-            submitted=submitted, skip=skip, limit=limit,
-        )  # fmt: skip
-        return [self._message(row) for row in self._parts.store.rows(found) if row is not None]
-
-    def found(
-        self, query: str, *, limit: int, skip: int = 0, all_scopes: bool = False, submitted: bool = False,
-        zone: tzinfo = UTC,
-    ) -> tuple[Sequence[Message], int, int]:  # fmt: skip
-        """A page of what ``search()`` gives, and of all it would give: how many, and how many of them are unread."""
-        page = self.search(query, limit=limit, skip=skip, all_scopes=all_scopes, submitted=submitted, zone=zone)
-        number = self._count(query, zone, all_scopes=all_scopes, submitted=submitted)
-        tally = self.tally(all_scopes=all_scopes)
-        if not (number and tally.unread):
-            unread = 0
-        elif submitted and tally.unread == tally.submitted:
-            unread = number
-        else:
-            unread = self._count(f"is:unread {query}", zone, all_scopes=all_scopes, submitted=submitted)
-        return page, number, unread
-
-    def _count(self, query: str, zone: tzinfo, *, all_scopes: bool, submitted: bool) -> int:
-        from .store.query import parse
-
-        scopes = self.scopes if all_scopes else [scope.name for scope in self._scope.lineage()]
-        scope = None if all_scopes else self._scope.name
-        return self._parts.store.count(scope, parse(query, zone), scopes=scopes, submitted=submitted)
-
-    def _find(self, query: str, zone: tzinfo, *, all_scopes: bool, **page: Any) -> Sequence[int]:
-        from .store.query import parse
-
-        scopes = self.scopes if all_scopes else [scope.name for scope in self._scope.lineage()]
-        scope = None if all_scopes else self._scope.name
-        return self._parts.store.find(scope, parse(query, zone), scopes=scopes, **page)
-
-    def delete(self, messages: Iterable[Message]) -> int:
-        """Take messages and their copies away; how many there were."""
-        return self._parts.store.remove([message.seq for message in messages])
+    # ------------------------------------------------------------ for the web and the plugin; see Record
 
     def record(self) -> Mailbox:
         """The INBOX of the account ``all``: the record of this scope's messages, with read state and tags as flags."""
         return Account(self, Key(self._scope.name, ALL)).mailbox()
-
-    def record_flags(self, messages: Iterable[Message]) -> dict[int, frozenset[str]]:
-        """Read state and tags of messages of whatever scopes, by ``seq``; those hidden in the record are not in it."""
-        found: dict[int, frozenset[str]] = {}
-        for box, uids in self._records(messages):
-            found.update((row.uid, row.flags) for row in self._parts.store.copies(box.id, uids))
-        return found
-
-    def set_record_flags(self, messages: Iterable[Message], flags: Iterable[str], mode: FlagMode = "add") -> None:
-        """Change read state (``"\\Seen"``) or tags of messages of whatever scopes, in the record of each."""
-        names = list(flags)
-        for box, uids in self._records(messages):
-            self._parts.store.set_flags(box.id, uids, names, mode)
-
-    def _records(self, messages: Iterable[Message]) -> Iterator[tuple[MailboxRow, list[int]]]:
-        uids: dict[str, list[int]] = {}
-        for message in messages:
-            uids.setdefault(message.scope, []).append(message.seq)
-        for scope, seqs in uids.items():
-            box = self._parts.store.mailbox(Key(scope, ALL), INBOX)
-            if box is not None:
-                yield box, seqs
-
-    def mailbox_by_id(self, id: int) -> Mailbox:  # noqa: A002
-        """A mailbox of whatever scope and account.
-
-        Raises:
-            NoSuchMailbox: there is none of that number.
-        """
-        return self._mailbox(self._parts.store.mailbox_row(id))
 
     def view(self, name: str | None = None) -> "MailServer | None":
         """The scope of a name, open or closed; None when there is none. Without a name: the one that is current."""
@@ -697,11 +529,6 @@ class MailServer:
             f"here is mail that came while this scope was current, and mail for {self.domain}: see mailserver.address()"
         )
 
-    @property
-    def scopes(self) -> Sequence[str]:
-        """The names of all scopes of this server, the first one's ``""`` included."""
-        return [scope.name for scope in self._parts.scopes]
-
     # ------------------------------------------------------------ what messages and mailboxes ask
 
     def _rows(self, after: int = 0) -> Sequence[MessageRow]:
@@ -752,61 +579,3 @@ class MailServer:
     def __repr__(self) -> str:
         state = "running" if self._parts.running else "stopped"
         return f"<MailServer {self._scope.name or '(first scope)'} {state}>"
-
-
-class _Remains:
-    """What is asked of a server by a message of which only the header is left."""
-
-    def __init__(self, server: MailServer, head: bytes) -> None:
-        self._server = server
-        self._head = head
-
-    def _raw(self, _: int) -> bytes:
-        return self._head
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._server, name)
-
-
-class _ScopeSource:
-    """What the waits of one scope ask of its server."""
-
-    def __init__(self, server: MailServer) -> None:
-        self._server = server
-        self.bell: Bell = server._parts.bell
-
-    def mark(self) -> Mark:
-        return self._server.mark()
-
-    def messages_after(self, seq: int) -> Sequence[Message]:
-        return [self._server._message(row) for row in self._server._rows(after=seq)]
-
-    def default_timeout(self) -> float:
-        return self._server._scope.live.timeout
-
-    def open_sessions(self) -> Sequence["Session"]:
-        return [session for session in self._server.sessions if session.open]
-
-    def open_transactions(self) -> Sequence["Session"]:
-        return [session for session in self.open_sessions() if session.transaction]
-
-    def listen(self, listener: "Callable[[Session, str], None]") -> Callable[[], None]:
-        return self._server._parts.commands.listen(listener)
-
-    def refuse_fork(self) -> None:
-        self._server._parts.refuse_fork()
-
-    def given(self, messages: list[M]) -> list[M]:
-        return self._server._given(messages)
-
-    def situation(self) -> Situation:
-        server = self._server
-        own = self.messages_after(0)
-        newest = server._parts.store.messages(None, limit=200, newest_first=True)
-        outside = [server._message(row) for row in reversed(newest) if row.scope != server.name]
-        sessions = server.sessions
-        return Situation(
-            own, server.refused, outside, [session for session in sessions if session.open],
-            sessions[-1] if sessions else None, evicted=server.evicted, hint=server._hint_on_scopes,
-            empty=server._empty_accounts(),
-        )  # fmt: skip

@@ -28,9 +28,9 @@ LAYERS = {
     "web": {"checks", "clock", "config", "delivery.posting", "delivery.refusal", "endpoint", "errors", "explain",
             "faults", "limits", "mailboxes", "message", "server", "store.query", "transcript", "waiting",
             "__version__"},
-    "remote": {"clock", "config", "delivery.refusal", "errors", "explain", "faults", "mailboxes", "message",
-               "parts", "scopes",
-               "server", "store.base", "store.query", "transcript", "waiting", "web"},
+    "remote": {"clock", "config", "delivery.refusal", "endpoint", "errors", "explain", "faults", "mailboxes",
+               "message", "parts", "scope_source", "scopes", "server",
+               "store.base", "store.query", "transcript", "waiting", "web"},
 }  # fmt: skip
 
 WITHOUT_IO = ("message", "wire", "smtp", "pop3", "imap")

@@ -8,14 +8,15 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .. import config
+from ..endpoint import LISTENERS
 from ..errors import ConfigError, MailtrapError, MessageNotFound, ServerError, ServerRestarted, UnexpectedMessage
 from ..explain import Evictions
 from ..mailboxes import Account
 from ..message.compose import MailLike, to_bytes
 from ..message.model import Message
-from ..parts import LISTENERS
+from ..scope_source import Remains, ScopeSource
 from ..scopes import SCOPE_TLD, Scope
-from ..server import MailServer, _Remains, _ScopeSource
+from ..server import MailServer
 from ..store.base import Key, Tally
 from ..store.query import parse
 from ..waiting import Mark, Waits
@@ -210,7 +211,7 @@ class RemoteServer(MailServer):
         known = []
         for described in found["newest"]:
             head = forms.raw(described) or b""
-            known.append(Message(forms.RemoteRow(described, self._client), _Remains(self, head)))
+            known.append(Message(forms.RemoteRow(described, self._client), Remains(self, head)))
         return Evictions(found["messages"], found["last"], known, found["reasons"])
 
     def tally(self, *, all_scopes: bool = False) -> Tally:
@@ -376,7 +377,7 @@ class RemoteWaits(Waits):
     """Waits whose wake-ups come over HTTP. What only the server can see, it waits for."""
 
     def __init__(self, server: RemoteServer, client: Client) -> None:
-        super().__init__(_ScopeSource(server))
+        super().__init__(ScopeSource(server))
         self._server = server
         self._client = client
 
