@@ -17,9 +17,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-from mailtrap.store.base import Key, Store
+from mailtrap.store.base import Store
 from mailtrap.store.contract.common import BOB, EVE, delivery
 from mailtrap.store.open import open_store
+from mailtrap.store.rows import Key
 
 TESTS = Path(__file__).parent.parent / "tests/conftest.py"
 LOAD = """

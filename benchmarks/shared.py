@@ -18,10 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from mailtrap.store.base import Key, Store
+from mailtrap.store.base import Store
 from mailtrap.store.contract.common import delivery, mail
 from mailtrap.store.memory import MemoryStore
 from mailtrap.store.postgres import PostgresStore
+from mailtrap.store.rows import Key
 from mailtrap.store.sqlite import SQLiteStore
 
 TESTS = Path(__file__).parent.parent / "tests/conftest.py"

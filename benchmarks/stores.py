@@ -20,8 +20,9 @@ from typing import Any
 import corpus
 
 from mailtrap import MailServer
-from mailtrap.store.base import Delivery, Key, Store, Target
+from mailtrap.store.base import Store
 from mailtrap.store.contract.common import delivery, mail
+from mailtrap.store.rows import Delivery, Key, Target
 from mailtrap.store.sqlite import SQLiteStore
 
 BOB = Target(Key("", "bob@example.org"))

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
         Message as Message,
     )
     from .server import MailServer as MailServer
-    from .store.base import Origin as Origin
+    from .store.rows import Origin as Origin
     from .transcript import TLS as TLS
     from .transcript import Command as Command
     from .transcript import Session as Session
@@ -91,7 +91,7 @@ _HOMES: Final = {
     "Command": "transcript", "ConfigError": "errors", "Copy": "message.model", "Endpoint": "endpoint",
     "Envelope": "message.envelope", "Expected": "waiting", "Finding": "checks", "Link": "message.model",
     "MailLike": "message.compose", "MailServer": "server", "Mailbox": "mailboxes", "MailtrapError": "errors",
-    "Mark": "waiting", "Message": "message.model", "MessageNotFound": "errors", "Origin": "store.base",
+    "Mark": "waiting", "Message": "message.model", "MessageNotFound": "errors", "Origin": "store.rows",
     "PortInUse": "errors", "QueryError": "errors", "Refusal": "delivery.refusal", "Refuse": "hookspecs",
     "Rule": "faults", "ServerError": "errors", "ServerRestarted": "errors", "Session": "transcript",
     "StoreError": "errors", "TLS": "transcript", "UnexpectedMessage": "errors", "WaitCancelled": "errors",

@@ -8,7 +8,7 @@ from .errors import NoSuchMailbox, StoreError
 from .message.address import Address
 from .message.compose import MailLike, to_bytes
 from .message.model import Copy
-from .store.base import CopyRow, Delivery, Key, MailboxRow, Status, Target, Usage
+from .store.rows import CopyRow, Delivery, Key, MailboxRow, Status, Target, Usage
 
 if TYPE_CHECKING:
     from .server import MailServer

@@ -31,8 +31,9 @@ from .scopes import Scope, Scopes
 from .smtp.edge import Edge
 from .smtp.session import COMMANDS as OF_SMTP
 from .smtp.session import Flavour, SMTPSession
-from .store.base import Hint, MessageRow, Receipt, Store
+from .store.base import Store
 from .store.open import open_store
+from .store.rows import Hint, MessageRow, Receipt
 from .transcript import ProtocolName, Session
 from .waiting import Bell
 from .wire.machine import Machine

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .mailboxes import Mailbox
 from .message.model import Message
-from .store.base import ALL, INBOX, FlagMode, Key, MailboxRow, MessageRow, Tally
+from .store.rows import ALL, INBOX, FlagMode, Key, MailboxRow, MessageRow, Tally
 
 if TYPE_CHECKING:
     from .parts import Parts

@@ -29,7 +29,7 @@ from .parts import Parts
 from .record import Record
 from .scope_source import Remains, ScopeSource
 from .scopes import Scope
-from .store.base import ALL, CopyRow, Key, MailboxRow, MessageRow, Receipt
+from .store.rows import ALL, CopyRow, Key, MailboxRow, MessageRow, Receipt
 from .waiting import SUBMITTED, Bell, Expected, Mark, Waits
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from .errors import (
     WaitCancelled,
 )
 from .explain import Situation, ambiguous, not_found, unexpected
-from .store.base import SUBMITTED as SUBMITTED  # what lists show besides
+from .store.rows import SUBMITTED as SUBMITTED  # what lists show besides
 
 if TYPE_CHECKING:
     from .mailboxes import Mailbox

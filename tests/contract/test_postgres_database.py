@@ -14,9 +14,9 @@ import pytest
 from mailtrap import clock
 from mailtrap.errors import NotAllowed, OverQuota, StoreError
 from mailtrap.store import postgres_connections, postgres_schema, search
-from mailtrap.store.base import ALL, INBOX, Hint, Key, Receipt
 from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, mail, run_together, submit, uids
 from mailtrap.store.postgres import PostgresStore
+from mailtrap.store.rows import ALL, INBOX, Hint, Key, Receipt
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from mailtrap import clock
 from mailtrap.store import postgres_index, search
-from mailtrap.store.base import ALL, INBOX, Key
 from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, run_together
 from mailtrap.store.memory import MemoryStore
 from mailtrap.store.postgres import PostgresStore
 from mailtrap.store.query import parse
+from mailtrap.store.rows import ALL, INBOX, Key
 
 from .test_sqlite_search import _leaves, _mails, _of_record, _trees, fill, made, mails
 

@@ -19,8 +19,8 @@ from mailtrap.errors import StoreError
 from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.store import sqlite_schema
-from mailtrap.store.base import ALL, INBOX, Hint, Key, Receipt
 from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, mail, run_together, submit
+from mailtrap.store.rows import ALL, INBOX, Hint, Key, Receipt
 from mailtrap.store.sqlite import SQLiteStore
 from mailtrap.store.sqlite_writer import Outcome
 from mailtrap.transcript import TLS, Session

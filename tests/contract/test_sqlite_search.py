@@ -16,10 +16,11 @@ from mailtrap import clock
 from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.store import conditions, search, sqlite_index, terms
-from mailtrap.store.base import ALL, INBOX, Key, Store, Target
+from mailtrap.store.base import Store
 from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery
 from mailtrap.store.memory import MemoryStore
 from mailtrap.store.query import parse
+from mailtrap.store.rows import ALL, INBOX, Key, Target
 from mailtrap.store.search import And, Not, Or
 from mailtrap.store.sqlite import SQLiteStore
 

@@ -19,18 +19,18 @@ LAYERS = {
     "checks": {"errors", "limits", "message"},
     "store": {"clock", "errors", "limits", "transcript", "message"},
     "wire": GROUND,
-    "delivery": GROUND | {"message", "plugins", "store.base", "wire"},
+    "delivery": GROUND | {"message", "plugins", "store.base", "store.rows", "wire"},
     "smtp": GROUND | {"message", "wire", "delivery"},
-    "pop3": GROUND | {"message", "wire", "delivery", "store.base"},
+    "pop3": GROUND | {"message", "wire", "delivery", "store.base", "store.rows"},
     "imap": GROUND | {"message", "wire", "delivery", "store.alike", "store.base", "store.conditions",
-             "store.finding", "store.query", "store.search"},
-    "net": GROUND | {"store.base", "wire"},
+             "store.directory", "store.finding", "store.query", "store.rows", "store.search"},
+    "net": GROUND | {"store.base", "store.rows", "wire"},
     "web": {"checks", "clock", "config", "delivery.posting", "delivery.refusal", "endpoint", "errors", "explain",
             "faults", "limits", "mailboxes", "message", "server", "store.query", "transcript", "waiting",
             "__version__"},
     "remote": {"clock", "config", "delivery.refusal", "endpoint", "errors", "explain", "faults", "mailboxes",
                "message", "parts", "scope_source", "scopes", "server",
-               "store.base", "store.query", "transcript", "waiting", "web"},
+               "store.directory", "store.query", "store.rows", "transcript", "waiting", "web"},
 }  # fmt: skip
 
 WITHOUT_IO = ("message", "wire", "smtp", "pop3", "imap")

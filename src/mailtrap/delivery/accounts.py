@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from .. import clock
 from ..message.address import Address
 from ..scopes import Scope, Scopes
-from ..store.base import ALL, AccountRow, Key, MailboxRow, Store
+from ..store.base import Store
+from ..store.rows import ALL, AccountRow, Key, MailboxRow
 
 
 @dataclass(frozen=True, slots=True)

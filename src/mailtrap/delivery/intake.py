@@ -17,7 +17,8 @@ from ..message.address import Address
 from ..message.envelope import NO_PARAMETERS, Envelope, Parameters
 from ..plugins import Plugins
 from ..scopes import Scope, Scopes
-from ..store.base import ALL, INBOX, NO_FLAGS, Delivery, Key, Origin, Receipt, Store, Target
+from ..store.base import Store
+from ..store.rows import ALL, INBOX, NO_FLAGS, Delivery, Key, Origin, Receipt, Target
 from ..transcript import Session
 from ..wire.reply import Reply
 from .accounts import Directory

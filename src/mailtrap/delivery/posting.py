@@ -7,7 +7,7 @@ from typing import Final
 from ..message.address import Address
 from ..message.envelope import NO_PARAMETERS, Envelope
 from ..scopes import Scope
-from ..store.base import Receipt
+from ..store.rows import Receipt
 from ..transcript import Session
 from ..wire.reply import Reply
 from .intake import Incoming, Intake, Outcome, Refused

@@ -13,7 +13,8 @@ from typing import Final
 from .. import clock, limits
 from ..errors import StoreError
 from ..scopes import Scopes
-from ..store.base import Hint, MessageRow, Store, Tally
+from ..store.base import Store
+from ..store.rows import Hint, MessageRow, Tally
 
 _AT_ONCE: Final = 200  # messages that go with one commit: others must get their turn
 _SLACK: Final = 100  # once there is too much, one part in so many more goes, so that not each mail costs a removal

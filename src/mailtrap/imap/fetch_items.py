@@ -14,7 +14,7 @@ from ..message.charsets import transfer_decode
 from ..message.facts import Facts
 from ..message.sections import Section, find
 from ..message.structure import Part
-from ..store.base import CopyRow
+from ..store.rows import CopyRow
 from ..store.search import thread_of
 from . import gmail, responses
 from .responses import Refusal

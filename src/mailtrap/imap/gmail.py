@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ..errors import NotAllowed, ServerRestarted
-from ..store.base import INBOX, CopyRow, FlagMode, Key, MailboxRow, Store
+from ..store.base import Store
 from ..store.conditions import After, Filed, Seqs
 from ..store.finding import bound as bind
+from ..store.rows import INBOX, CopyRow, FlagMode, Key, MailboxRow
 from ..store.search import All, And, Flag, Not, Numbered, OfThread, Or, Tree
 from . import responses, utf7
 from .tokens import Scanner, SyntaxFault, decode_name

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..store.base import INBOX, MailboxRow
+from ..store.rows import INBOX, MailboxRow
 from ..wire.steps import Step
 from .mailboxes import seen, subscriptions
 from .responses import Refusal

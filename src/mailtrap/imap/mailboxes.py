@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..store.base import MailboxRow
+from ..store.rows import MailboxRow
 from ..wire.steps import Call, Step
 from .rights import identifiers, rights_of
 

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from ..config import Live
 from ..message.address import Address
-from ..store.base import INBOX, Key, canonical
+from ..store.directory import canonical
+from ..store.rows import INBOX, Key
 
 _CHANGED: Final = str.maketrans("/.", "./")
 

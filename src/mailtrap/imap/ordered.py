@@ -5,7 +5,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..message.facts import Facts
 from ..message.ordering import SortKeys
-from ..store.base import CopyRow, Store
+from ..store.base import Store
+from ..store.rows import CopyRow
 from ..wire.steps import Step
 from . import searching
 from .tokens import Scanner, SyntaxFault

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from ..message.address import Address
-from ..store.base import ALL, Key, MailboxRow
+from ..store.rows import ALL, Key, MailboxRow
 from ..wire.steps import Call, Step
 from .responses import RIGHT_OF_FLAG, Refusal
 

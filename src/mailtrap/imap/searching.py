@@ -9,7 +9,8 @@ from typing import Any, Final
 from .. import clock
 from ..message.facts import Facts
 from ..store.alike import score
-from ..store.base import CopyRow, Store
+from ..store.base import Store
+from ..store.rows import CopyRow
 from ..store.search import And, Tree, Uids, predicate, relevancy
 from ..wire.steps import Call, Pause, Step
 from . import gmail

@@ -19,7 +19,7 @@ from ..faults import Disconnected
 from ..message.address import Address
 from ..message.envelope import Envelope
 from ..scopes import Scope
-from ..store.base import ALL, Key, MailboxRow
+from ..store.rows import ALL, Key, MailboxRow
 from ..transcript import Session
 from ..wire.lines import InputEnded
 from ..wire.lines import read_line as read_line_of

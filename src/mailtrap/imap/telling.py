@@ -8,7 +8,8 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import NoSuchMailbox
-from ..store.base import Changes, CopyRow, Snapshot, Store
+from ..store.base import Store
+from ..store.rows import Changes, CopyRow, Snapshot
 from ..store.search import And, Uids
 from ..wire.machine import Steps
 from ..wire.steps import Call, Step

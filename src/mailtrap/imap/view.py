@@ -16,7 +16,7 @@ from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..store.base import Changes, CopyRow, MailboxRow, Snapshot
+from ..store.rows import Changes, CopyRow, MailboxRow, Snapshot
 from . import sequence
 from .contexts import Context
 from .responses import Refusal

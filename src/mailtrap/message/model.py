@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..checks import Finding
     from ..mailboxes import Account, Mailbox
-    from ..store.base import CopyRow, MessageRow, Origin
+    from ..store.rows import CopyRow, MessageRow, Origin
     from ..transcript import Session
 
 __all__ = ["Attachment", "Copy", "Link", "Message", "Owner"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import limits
 from ..clock import monotonic
 from ..scopes import Scope
-from ..store.base import Hint
+from ..store.rows import Hint
 from ..wire.steps import Done
 from .loop import LoopThread
 from .transport import Acceptor, Transport

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..delivery.accounts import Login
 from ..errors import NoSuchMailbox
-from ..store.base import INBOX, MailboxRow, Snapshot
+from ..store.rows import INBOX, MailboxRow, Snapshot
 from ..wire import sasl
 from ..wire.steps import Call, Pause, Step
 from .answer import Answer, AnswerSteps, Then, error, no_argument, ok

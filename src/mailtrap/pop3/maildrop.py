@@ -12,7 +12,8 @@ from ..errors import NoSuchMailbox, StoreError
 from ..limits import KB
 from ..message.structure import served
 from ..message.surrogate import plain_fields, surrogate
-from ..store.base import CopyRow, MailboxRow, Store
+from ..store.base import Store
+from ..store.rows import CopyRow, MailboxRow
 
 _SMALL: Final = 16 * KB  # below it one piece is cheaper than two
 _LINES: Final = 1000  # messages that one piece of a listing tells of

@@ -10,7 +10,7 @@ from ..delivery.refusal import Refusal
 from ..errors import MailtrapError
 from ..message.address import Address
 from ..message.envelope import Envelope
-from ..store.base import CopyRow, Key, MailboxRow, MessageRow, Status
+from ..store.rows import CopyRow, Key, MailboxRow, MessageRow, Status
 from ..transcript import TLS, Session
 from .client import Client
 

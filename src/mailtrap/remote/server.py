@@ -17,8 +17,8 @@ from ..message.model import Message
 from ..scope_source import Remains, ScopeSource
 from ..scopes import SCOPE_TLD, Scope
 from ..server import MailServer
-from ..store.base import Key, Tally
 from ..store.query import parse
+from ..store.rows import Key, Tally
 from ..waiting import Mark, Waits
 from ..web import API
 from . import forms

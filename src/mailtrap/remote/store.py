@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from ..errors import NoSuchAccount, StoreError
 from ..message.facts import Facts, compute
-from ..store.base import (
+from ..store.directory import canonical
+from ..store.rows import (
     INBOX,
     AccountRow,
     CopyRow,
@@ -26,7 +27,6 @@ from ..store.base import (
     Status,
     Tally,
     Usage,
-    canonical,
 )
 from . import forms
 from .client import Client

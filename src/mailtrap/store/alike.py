@@ -13,8 +13,8 @@ from typing import Final, Literal
 from ..message import fields
 from ..message.collation import folded
 from ..message.facts import Facts
-from .base import CopyRow
 from .conditions import Test
+from .rows import CopyRow
 
 _MARKS: Final = re.compile("[\u0300-\u036f]+")
 _WORD: Final = re.compile(r"\w+")

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from ..message.collation import folded
 from ..message.facts import Facts
-from .base import CopyRow
+from .rows import CopyRow
 
 Test: TypeAlias = Callable[[CopyRow, Facts | None], bool | None]
 

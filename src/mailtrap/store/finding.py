@@ -11,7 +11,8 @@ from typing import Final
 
 from ..errors import ServerRestarted
 from . import conditions, search
-from .base import ALL, INBOX, CopyRow, Key, MessageRow, Store
+from .base import Store
+from .rows import ALL, INBOX, CopyRow, Key, MessageRow
 from .search import And, Not, Or, Tree
 
 _PAGE: Final = 500  # messages looked at in one go

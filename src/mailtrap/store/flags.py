@@ -7,7 +7,7 @@ of the RFC, keywords as they were written first. A set is interned: copies with 
 from collections.abc import Iterable
 from typing import Final
 
-from .base import NO_FLAGS, FlagMode
+from .rows import NO_FLAGS, FlagMode
 
 SEEN: Final = "\\Seen"
 DELETED: Final = "\\Deleted"

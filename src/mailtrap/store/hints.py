@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .base import Hint, Key, Subscriber
+from .base import Subscriber
+from .rows import Hint, Key
 
 _PATIENCE: Final = 5.0  # seconds that closing waits for a subscriber
 

@@ -16,7 +16,13 @@ from .. import clock
 from ..errors import NoSuchMailbox, NotAllowed, StoreError
 from ..message.facts import Facts
 from ..message.structure import served_size
-from .base import (
+from .base import Store, SubmitDone, Subscriber
+from .cache import FactsCache
+from .directory import audience, canonical, checked_entries, checked_name
+from .flags import canonical as canonical_flags
+from .memory_directory import Account, Directory
+from .memory_mailbox import Mailbox, selectable
+from .rows import (
     ALL,
     INBOX,
     NO_FLAGS,
@@ -34,21 +40,10 @@ from .base import (
     Receipt,
     Snapshot,
     Status,
-    Store,
-    SubmitDone,
-    Subscriber,
     Tally,
     Target,
     Usage,
-    audience,
-    canonical,
-    checked_entries,
-    checked_name,
 )
-from .cache import FactsCache
-from .flags import canonical as canonical_flags
-from .memory_directory import Account, Directory
-from .memory_mailbox import Mailbox, selectable
 
 _SETTLED: Final = (tuple, list, range, set, frozenset)
 

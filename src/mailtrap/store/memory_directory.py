@@ -9,24 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .. import clock
 from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota
-from .base import (
-    ALL,
-    INBOX,
-    SHARED,
-    SUBMITTED,
-    AccountRow,
-    FlagMode,
-    Key,
-    MessageRow,
-    Tally,
-    Usage,
-    canonical,
-    changed_rights,
-    checked_name,
-    names_one_of,
-    superiors,
-)
+from .directory import canonical, changed_rights, checked_name, names_one_of, superiors
 from .memory_mailbox import Mailbox
+from .rows import ALL, INBOX, SHARED, SUBMITTED, AccountRow, FlagMode, Key, MessageRow, Tally, Usage
 
 
 class Account:

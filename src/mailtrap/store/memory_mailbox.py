@@ -15,7 +15,8 @@ from itertools import repeat
 
 from .. import limits
 from ..errors import NoSuchMailbox
-from .base import (
+from .flags import DELETED, SEEN, change
+from .rows import (
     NO_FLAGS,
     NO_RIGHTS,
     SUBMITTED,
@@ -28,7 +29,6 @@ from .base import (
     Snapshot,
     Status,
 )
-from .flags import DELETED, SEEN, change
 
 _made = partial(tuple.__new__, CopyRow)  # without a call in Python for each
 _FEW = 32  # up to so many positions are deleted one by one, a longer list is built anew; so many changes are kept

@@ -13,7 +13,7 @@ from typing import Any, Final
 import psycopg
 
 from ..errors import StoreError
-from .base import Delivery, MessageRow, Receipt, SubmitDone
+from .base import SubmitDone
 from .hints import Outcome
 from .postgres_connections import Database, Pool, connect, with_defaults
 from .postgres_index import Index, TextConditions, make_trigrams
@@ -22,6 +22,7 @@ from .postgres_locks import Maildrops
 from .postgres_schema import prepare
 from .postgres_work import Bodies, PostgresWork
 from .postgres_writer import PostgresWriter, as_store_error
+from .rows import Delivery, MessageRow, Receipt
 from .sql_store import SQLStore
 from .sql_work import Retry, Work
 from .writer import Job

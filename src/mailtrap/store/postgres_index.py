@@ -18,8 +18,8 @@ from ..message import facts as computing
 from ..message.collation import folded
 from ..message.facts import Facts
 from . import conditions, search
-from .base import MessageRow
 from .postgres_connections import Database, first_line, transaction
+from .rows import MessageRow
 from .sql_find import Condition
 from .sql_values import text, untext
 

@@ -14,10 +14,10 @@ from typing import Final
 
 import psycopg
 
-from .base import Key
 from .hints import Outcome, Teller
 from .postgres_connections import Database, first_line
 from .postgres_work import CHANNEL
+from .rows import Key
 from .sql_values import untext
 
 _SOON: Final = 0.05  # seconds until the connection is tried again, at first and at most

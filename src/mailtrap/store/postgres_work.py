@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import StoreError
-from .base import ALL, INBOX, Delivery, Key, MessageRow, Receipt, canonical
+from .directory import canonical
 from .hints import Outcome
 from .postgres_connections import Database
+from .rows import ALL, INBOX, Delivery, Key, MessageRow, Receipt
 from .sql_directory import Account
 from .sql_rows import Rows
 from .sql_values import text

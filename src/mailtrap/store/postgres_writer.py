@@ -7,10 +7,10 @@ from typing import Any, Final
 import psycopg
 
 from ..errors import StoreError
-from .base import Delivery
 from .hints import Outcome, Teller
 from .postgres_connections import Database, first_line
 from .postgres_work import Bodies, PostgresWork, insert_bodies
+from .rows import Delivery
 from .sql_work import Retry
 from .writer import Job, Writer
 

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias, get_args
 
 from ..errors import QueryError
 from . import conditions, search
-from .base import Origin
+from .rows import Origin
 from .search import And, Flag, HeaderContains, Larger, Not, Or, Smaller, Tree
 
 LONGEST: Final = 4_000  # characters of a query

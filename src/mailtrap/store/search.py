@@ -19,8 +19,8 @@ from ..message.collation import folded
 from ..message.facts import Facts, head_text
 from . import alike, conditions
 from .alike import Alike
-from .base import CopyRow
 from .conditions import Test
+from .rows import CopyRow
 
 if TYPE_CHECKING:
     from .base import Store

@@ -13,21 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed
-from .base import (
-    ALL,
-    INBOX,
-    SHARED,
-    FlagMode,
-    Key,
-    Tally,
-    audience,
-    canonical,
-    changed_rights,
-    checked_entries,
-    checked_name,
-    superiors,
-)
+from .directory import audience, canonical, changed_rights, checked_entries, checked_name, superiors
 from .hints import Outcome
+from .rows import ALL, INBOX, SHARED, FlagMode, Key, Tally
 from .sql_rows import Database, chunks
 from .sql_values import text, untext
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from . import conditions, search
-from .base import SUBMITTED, seq_of_id
+from .rows import SUBMITTED, seq_of_id
 from .search import And, Not, Or, Tree
 from .sql_rows import LARGEST, Database
 from .sql_values import flags_column, flags_of, text

@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 
 from .. import limits
 from ..transcript import Session
-from .base import NO_RIGHTS, CopyRow, Key, MailboxRow, MessageRow, Status, Usage
 from .cache import Cache
+from .rows import NO_RIGHTS, CopyRow, Key, MailboxRow, MessageRow, Status, Usage
 from .sql_values import envelope_of, flags_of, text, untext
 
 _AT_ONCE = 500  # values in one statement

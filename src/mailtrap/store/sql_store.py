@@ -13,7 +13,12 @@ from .. import clock
 from ..errors import NoSuchMailbox, StoreError
 from ..message.facts import Facts
 from . import conditions, finding, search
-from .base import (
+from .base import Store, Subscriber
+from .cache import FactsCache
+from .directory import canonical, names_one_of
+from .flags import canonical as canonical_flags
+from .hints import Teller
+from .rows import (
     ALL,
     INBOX,
     NO_FLAGS,
@@ -26,16 +31,9 @@ from .base import (
     MessageRow,
     Snapshot,
     Status,
-    Store,
-    Subscriber,
     Tally,
     Usage,
-    canonical,
-    names_one_of,
 )
-from .cache import FactsCache
-from .flags import canonical as canonical_flags
-from .hints import Teller
 from .search import And, Tree
 from .sql_find import InMailboxes
 from .sql_question import OfMailbox, Question, TextIndex

@@ -11,7 +11,11 @@ from .. import clock, limits
 from ..errors import MailboxExists, NoSuchMailbox, NotAllowed, OverQuota
 from ..message.structure import served_size
 from ..transcript import Session
-from .base import (
+from .directory import checked_name
+from .flags import DELETED, SEEN, change
+from .flags import canonical as canonical_flags
+from .hints import Outcome
+from .rows import (
     ALL,
     INBOX,
     NO_FLAGS,
@@ -26,11 +30,7 @@ from .base import (
     Tally,
     Target,
     Usage,
-    checked_name,
 )
-from .flags import DELETED, SEEN, change
-from .flags import canonical as canonical_flags
-from .hints import Outcome
 from .sql_directory import REFUSED, Box, Directory
 from .sql_rows import COPY, LARGEST, Database, Rows, chunks, conditions, select, used
 from .sql_values import envelope_column, flags_column, text, untext

@@ -15,8 +15,9 @@ from threading import Lock
 from typing import Any, Final
 
 from ..errors import StoreError
-from .base import Delivery, MessageRow, Receipt, SubmitDone
+from .base import SubmitDone
 from .hints import Outcome
+from .rows import Delivery, MessageRow, Receipt
 from .sql_store import SQLStore
 from .sql_work import Work
 from .sqlite_index import Index

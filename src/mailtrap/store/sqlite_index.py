@@ -19,7 +19,7 @@ from ..message import facts as computing
 from ..message.collation import folded
 from ..message.facts import Facts
 from . import conditions
-from .base import MessageRow
+from .rows import MessageRow
 from .terms import FIELD, encode
 
 FORM: Final = 1

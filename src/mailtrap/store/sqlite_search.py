@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ..message.collation import folded
 from . import conditions, search
-from .base import SUBMITTED
+from .rows import SUBMITTED
 from .sql_find import NOTHING, Condition
 from .sqlite_index import OF_HEADER, Index, mark
 from .terms import phrases

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .base import Delivery, MessageRow
 from .hints import Outcome
+from .rows import Delivery, MessageRow
 from .sql_rows import Database, Rows
 from .sql_work import Work
 

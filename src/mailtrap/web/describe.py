@@ -18,7 +18,7 @@ from ..message.model import Attachment, Copy, Message
 from ..transcript import Session
 
 if TYPE_CHECKING:
-    from ..store.base import Tally
+    from ..store.rows import Tally
 
 Json = dict[str, Any]
 

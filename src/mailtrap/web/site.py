@@ -13,7 +13,7 @@ from .problems import Problem
 from .summaries import Summaries
 
 if TYPE_CHECKING:
-    from ..store.base import Tally
+    from ..store.rows import Tally
 
 EVERY_SCOPE: Final = "*"
 

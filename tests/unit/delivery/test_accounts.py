@@ -6,8 +6,8 @@ from mailtrap.delivery.accounts import Directory
 from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.scopes import Scopes
-from mailtrap.store.base import Delivery, Key, Target
 from mailtrap.store.memory import MemoryStore
+from mailtrap.store.rows import Delivery, Key, Target
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.plugins import Plugins
 from mailtrap.scopes import Scopes
-from mailtrap.store.base import Key
 from mailtrap.store.memory import MemoryStore
+from mailtrap.store.rows import Key
 from mailtrap.transcript import Session
 
 RAW = b"Subject: hello\r\n\r\nHi\r\n"

@@ -15,8 +15,8 @@ from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.plugins import Plugins
 from mailtrap.scopes import Scopes
-from mailtrap.store.base import Delivery, Hint, Key, Target
 from mailtrap.store.memory import MemoryStore
+from mailtrap.store.rows import Delivery, Hint, Key, Target
 from mailtrap.transcript import TLS, Session
 from mailtrap.wire.steps import NEED_DATA, Call, Close, Delay, Later, Pause, StartDeflate, StartTLS, Watch
 

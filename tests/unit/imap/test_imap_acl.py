@@ -3,7 +3,7 @@
 import pytest
 
 from mailtrap.imap.rights import EVERY, rights_of
-from mailtrap.store.base import INBOX, Key, MailboxRow
+from mailtrap.store.rows import INBOX, Key, MailboxRow
 
 from .conftest import BOB, MAIL
 

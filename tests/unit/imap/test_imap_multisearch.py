@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mailtrap.imap.mailbox_filters import MailboxFilter, Named
-from mailtrap.store.base import Key, MailboxRow
+from mailtrap.store.rows import Key, MailboxRow
 
 from .conftest import MAIL, numbers
 

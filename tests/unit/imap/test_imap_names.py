@@ -8,7 +8,8 @@ from mailtrap.config import check
 from mailtrap.errors import ConfigError
 from mailtrap.imap import utf7
 from mailtrap.imap.namespace import Namespace, OutsideNamespaces
-from mailtrap.store.base import Key, canonical
+from mailtrap.store.directory import canonical
+from mailtrap.store.rows import Key
 
 from .conftest import BOB, MAIL, World
 

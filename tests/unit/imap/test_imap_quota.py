@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailtrap.store.base import Key
+from mailtrap.store.rows import Key
 
 from .conftest import BOB, MAIL
 

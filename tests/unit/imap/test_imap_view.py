@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from mailtrap.imap.view import News, View
 from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
-from mailtrap.store.base import Changes, CopyRow, Delivery, Key, MailboxRow, MessageRow, Snapshot, Target
 from mailtrap.store.memory import MemoryStore
+from mailtrap.store.rows import Changes, CopyRow, Delivery, Key, MailboxRow, MessageRow, Snapshot, Target
 
 KEY = Key("", "bob@example.com")
 FLAGS = st.sampled_from(["\\Seen", "\\Flagged", "\\Deleted", "work"])

@@ -9,7 +9,7 @@ from hypothesis import settings
 from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.message.model import Message
-from mailtrap.store.base import MessageRow
+from mailtrap.store.rows import MessageRow
 
 # A busy machine is no defect.
 settings.register_profile("mailtrap", deadline=None)

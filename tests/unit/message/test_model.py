@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailtrap.errors import ConfigError, StoreError
 from mailtrap.message.attachment import safe_name
 from mailtrap.message.model import COPY_CRITERIA, MESSAGE_CRITERIA, Copy, Link, Message
-from mailtrap.store.base import CopyRow
+from mailtrap.store.rows import CopyRow
 from mailtrap.transcript import Session
 
 # ---------------------------------------------------------------- attributes

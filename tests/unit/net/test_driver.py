@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailtrap import limits
 from mailtrap.net.driver import Driver
-from mailtrap.store.base import Hint, Key
+from mailtrap.store.rows import Hint, Key
 from mailtrap.wire.steps import NEED_DATA, Call, Close, Delay, Hold, Later, Pause, Watch
 
 WAIT = 20

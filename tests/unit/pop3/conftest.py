@@ -14,8 +14,8 @@ from mailtrap.message.envelope import Envelope
 from mailtrap.plugins import Plugins
 from mailtrap.pop3.session import POP3Session
 from mailtrap.scopes import Scopes
-from mailtrap.store.base import Delivery, Key, Target
 from mailtrap.store.memory import MemoryStore
+from mailtrap.store.rows import Delivery, Key, Target
 from mailtrap.transcript import TLS, Session
 from mailtrap.wire.steps import NEED_DATA, Call, Close, Delay, Later, Pause, StartTLS
 

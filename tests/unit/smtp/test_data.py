@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailtrap import limits
 from mailtrap.smtp.data import has_bare
-from mailtrap.store.base import Key
+from mailtrap.store.rows import Key
 
 BODIES = [
     b"",

@@ -4,7 +4,7 @@ import pytest
 
 from mailtrap import clock
 from mailtrap.smtp.extensions import MAX_HOLD, TABLE
-from mailtrap.store.base import Key
+from mailtrap.store.rows import Key
 
 DEFAULT = [
     "250-mailtrap.test", "250-PIPELINING", "250-SIZE 52428800", "250-8BITMIME", "250-SMTPUTF8",

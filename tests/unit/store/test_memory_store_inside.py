@@ -7,10 +7,10 @@ import tracemalloc
 import pytest
 
 from mailtrap import limits
-from mailtrap.store.base import ALL, INBOX, Hint, Key, Target
 from mailtrap.store.contract.common import BOB, EVE, EVERYTHING, Inbox, delivery, mail
 from mailtrap.store.memory import MemoryStore
 from mailtrap.store.memory_mailbox import Mailbox
+from mailtrap.store.rows import ALL, INBOX, Hint, Key, Target
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 
 from mailtrap import clock
 from mailtrap.message.facts import Facts
-from mailtrap.store.base import Target
 from mailtrap.store.contract.common import BOB, Inbox, delivery
 from mailtrap.store.memory import MemoryStore
+from mailtrap.store.rows import Target
 from mailtrap.store.search import (
     All,
     And,

@@ -3,7 +3,8 @@
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final
 
-from ...store.base import FlagMode, MailboxRow, Store
+from ...store.base import Store
+from ...store.rows import FlagMode, MailboxRow
 from ...wire.steps import Call, Step
 from .. import responses
 from ..command import AFTER_LOGIN, Handled, command

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ... import limits
 from ...delivery.intake import AppendDone, Appended, Refused
 from ...errors import NoSuchMailbox, OverQuota
-from ...store.base import AccountRow, MailboxRow, Receipt, Usage
+from ...store.rows import AccountRow, MailboxRow, Receipt, Usage
 from ...wire.steps import Call, Later, Step
 from .. import sequence
 from ..command import AFTER_LOGIN, WITH_MAILBOX, Gate, Handled, command

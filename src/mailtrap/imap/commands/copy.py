@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import NoSuchMailbox
-from ...store.base import CopyRow, MailboxRow
+from ...store.rows import CopyRow, MailboxRow
 from ...wire.steps import Call, Step
 from .. import sequence
 from ..command import WITH_MAILBOX, Handled, command

@@ -7,7 +7,8 @@ from ... import clock
 from ...errors import StoreError
 from ...message.facts import Facts, compute
 from ...message.structure import served
-from ...store.base import Changes, CopyRow, Store
+from ...store.base import Store
+from ...store.rows import Changes, CopyRow
 from ...wire.steps import Call, Step
 from .. import gmail, responses, sequence
 from ..command import WITH_MAILBOX, Handled, command

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ... import limits
 from ...errors import NoSuchMailbox
-from ...store.base import MailboxRow
+from ...store.rows import MailboxRow
 from ...wire.steps import Call
 from .. import responses
 from ..command import AFTER_LOGIN, Handled, command

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from ...store.base import Key, MailboxRow, Status, Store
+from ...store.base import Store
+from ...store.rows import Key, MailboxRow, Status
 from ...wire.steps import Call
 from .. import responses
 from ..command import AFTER_LOGIN, Handled, command

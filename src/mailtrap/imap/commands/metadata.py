@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ... import limits
-from ...store.base import PRIVATE, SHARED, MailboxRow
+from ...store.rows import PRIVATE, SHARED, MailboxRow
 from ...wire.steps import Call, Step
 from .. import responses
 from ..command import AFTER_LOGIN, Handled, command

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ...errors import NoSuchMailbox
-from ...store.base import Key, MailboxRow, Snapshot
+from ...store.rows import Key, MailboxRow, Snapshot
 from ...wire.steps import Call
 from .. import responses, results, searching
 from ..command import AFTER_LOGIN, Handled, command

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from ... import limits
 from ...message.address import Address
-from ...store.base import Key, MailboxRow, superiors
+from ...store.directory import superiors
+from ...store.rows import Key, MailboxRow
 from ...wire.steps import Call, Step
 from ..namespace import OutsideNamespaces, Place
 from ..responses import Refusal

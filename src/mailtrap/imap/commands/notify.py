@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ... import limits
 from ...errors import NoSuchMailbox
-from ...store.base import ALL, Changes, Key, MailboxRow, Store
+from ...store.base import Store
+from ...store.rows import ALL, Changes, Key, MailboxRow
 from ...wire.machine import Steps
 from ...wire.steps import Call, Step, Watch
 from .. import responses

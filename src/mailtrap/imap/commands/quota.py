@@ -6,7 +6,8 @@ Each account has one quota root, named by its address, over all its mailboxes.
 from typing import TYPE_CHECKING, Final
 
 from ...message.address import Address
-from ...store.base import AccountRow, Key, Store
+from ...store.base import Store
+from ...store.rows import AccountRow, Key
 from ...wire.steps import Call
 from .. import responses
 from ..command import AFTER_LOGIN, Handled, command

@@ -4,7 +4,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...store.base import Changes, MailboxRow, Snapshot, Store
+from ...store.base import Store
+from ...store.rows import Changes, MailboxRow, Snapshot
 from ...wire.machine import Steps
 from ...wire.steps import Call
 from .. import responses, sequence

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from ...store.base import CopyRow, FlagMode
+from ...store.rows import CopyRow, FlagMode
 from ...wire.steps import Call
 from .. import gmail, sequence
 from ..command import WITH_MAILBOX, Handled, command

@@ -7,7 +7,8 @@ from urllib.parse import unquote_to_bytes
 
 from ...message.address import Address
 from ...message.sections import Section
-from ...store.base import MailboxRow, Store
+from ...store.base import Store
+from ...store.rows import MailboxRow
 from ...wire.steps import Call, Step
 from .. import responses
 from ..namespace import OutsideNamespaces

@@ -5,7 +5,8 @@ import pytest
 from ... import clock
 from ...errors import MailboxExists, NoSuchAccount, NoSuchMailbox, NotAllowed
 from .. import search
-from ..base import INBOX, Key, Store, Target, same
+from ..base import Store
+from ..rows import INBOX, Key, Target, same
 from .common import BOB, EVE, EVERYTHING, PATIENCE, Contract, Inbox, delivery, mail, uids
 
 

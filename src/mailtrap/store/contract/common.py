@@ -10,7 +10,8 @@ import pytest
 from ... import clock
 from ...message.address import Address
 from ...message.envelope import Envelope
-from ..base import ALL, INBOX, CopyRow, Delivery, Hint, Key, Receipt, Store, Target
+from ..base import Store
+from ..rows import ALL, INBOX, CopyRow, Delivery, Hint, Key, Receipt, Target
 
 BOB = Key("s", "bob@example.com")
 EVE = Key("s", "eve@example.com")

@@ -9,7 +9,8 @@ import pytest
 from ... import limits
 from ...errors import OverQuota, StoreError
 from .. import search
-from ..base import Receipt, Store, Target
+from ..base import Store
+from ..rows import Receipt, Target
 from .common import BOB, EVE, EVERYTHING, Contract, Inbox, delivery, mail, uids
 
 

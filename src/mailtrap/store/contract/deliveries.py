@@ -12,7 +12,8 @@ from ...errors import NoSuchMailbox, NotAllowed, OverQuota
 from ...message.address import Address
 from ...message.envelope import Envelope
 from ...transcript import Session
-from ..base import ALL, INBOX, Delivery, Hint, Key, Receipt, Store, Target, same
+from ..base import Store
+from ..rows import ALL, INBOX, Delivery, Hint, Key, Receipt, Target, same
 from .common import BOB, EVE, EVERYTHING, PATIENCE, Contract, Inbox, delivery, mail, run_together, submit, uids
 
 

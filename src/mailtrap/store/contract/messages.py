@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ...errors import NotAllowed, StoreError
-from ..base import ALL, INBOX, Hint, Key, Store, Tally
+from ..base import Store
+from ..rows import ALL, INBOX, Hint, Key, Tally
 from .common import BOB, EVE, EVERYTHING, Contract, Inbox, delivery, mail, uids
 
 

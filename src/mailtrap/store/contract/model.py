@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ... import clock, limits
 from ...errors import MailboxExists, NoSuchMailbox, NotAllowed, StoreError
-from ..base import ALL, INBOX, NO_FLAGS, Delivery, FlagMode, Hint, Key, Receipt, Store, Tally, Target
+from ..base import Store
+from ..rows import ALL, INBOX, NO_FLAGS, Delivery, FlagMode, Hint, Key, Receipt, Tally, Target
 from .common import BOB, EVE, PATIENCE, delivery, submit
 
 NAMES = [INBOX, "a", "a/b", "a/b/c", "b", "INBOX/a"]

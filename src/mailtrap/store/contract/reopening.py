@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from .. import search
-from ..base import Store, Target
+from ..base import Store
+from ..rows import Target
 from .common import BOB, EVE, EVERYTHING, Contract, Inbox, delivery, uids
 
 

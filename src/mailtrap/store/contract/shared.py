@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ...errors import NoSuchMailbox, OverQuota
-from ..base import INBOX, Hint, Key, Store, Target
+from ..base import Store
+from ..rows import INBOX, Hint, Key, Target
 from .common import BOB, EVE, EVERYTHING, PATIENCE, Contract, Inbox, delivery, mail, run_together, uids
 
 Pair = tuple[Store, Store]

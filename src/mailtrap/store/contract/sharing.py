@@ -3,7 +3,8 @@
 import pytest
 
 from ...errors import NoSuchAccount, NoSuchMailbox, NotAllowed, OverQuota
-from ..base import ALL, INBOX, Hint, Key, Store, Target
+from ..base import Store
+from ..rows import ALL, INBOX, Hint, Key, Target
 from .common import BOB, EVE, Contract, Inbox, delivery, mail, submit
 
 SIZE = len(mail(1))
