@@ -404,9 +404,9 @@ class MailServer(Endpoints, Record):
 
     def aiosmtpd_handler(self) -> object:
         """A handler that keeps mail here, for an aiosmtpd ``Controller`` of your own."""
-        from .smtp.edge import aiosmtpd_handler
+        from .smtp.store_handler import StoreHandler
 
-        return aiosmtpd_handler(self._parts.services, self._scope)
+        return StoreHandler(self._parts.services, self._scope)
 
     # ------------------------------------------------------------ change
 

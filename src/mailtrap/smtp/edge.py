@@ -1,11 +1,9 @@
 """aiosmtpd at the edge: the one module that knows it, and that may know asyncio.
 
-Both directions of its contract:
-
-- ``Edge``, the driver of SMTP connections, *is* an ``aiosmtpd.smtp.SMTP``. A handler written for aiosmtpd is asked
-  through ``HandlerPolicy``: ``handle_EHLO`` to ``handle_exception``, ``auth_MECHANISM``, ``authenticator``. It gets
-  real aiosmtpd ``Session`` and ``Envelope`` objects, and the texts it returns are the replies.
-- ``aiosmtpd_handler`` is a handler that keeps mail here, for a user's own ``Controller``.
+``Edge``, the driver of SMTP connections, *is* an ``aiosmtpd.smtp.SMTP``. A handler written for aiosmtpd is asked
+through ``HandlerPolicy``: ``handle_EHLO`` to ``handle_exception``, ``auth_MECHANISM``, ``authenticator``. It gets real
+aiosmtpd ``Session`` and ``Envelope`` objects, and the texts it returns are the replies. The other direction of its contract, a
+handler of ours behind a user's own ``Controller``, is ``store_handler``.
 
 What a handler decides holds for the client; the mail it accepted (2xx from ``handle_DATA``, or without that method) is
 kept here as well, under the envelope it left behind, with the bytes as they came. Methods may be plain functions, too.
@@ -18,21 +16,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiosmtpd import smtp
 
-from ..delivery.intake import Incoming, Outcome
-from ..delivery.refusal import Refusal
 from ..message.address import Address
 from ..message.envelope import NO_PARAMETERS, Envelope, Parameters
 from ..net.driver import Driver
-from ..transcript import TLS, Session
+from ..transcript import TLS
 from ..wire.reply import Reply
-from . import grammar
 from .policy import Authenticated, Challenge, Verdict
 from .session import SMTPSession
 
 if TYPE_CHECKING:
-    from ..delivery.services import Services
     from ..net.hub import ContextProvider, Hub
-    from ..scopes import Scope
     from ..wire.machine import Machine
     from ..wire.steps import Done
 
@@ -447,91 +440,3 @@ def _rewritten(envelope: smtp.Envelope, ours: Envelope) -> Envelope | None:
         ours.mail_parameters,
         [said.get(recipient, NO_PARAMETERS) for recipient in recipients] if recipients else ours.recipient_parameters,
     )
-
-
-# ---------------------------------------------------------------- the other direction
-
-
-class StoreHandler:
-    """Keeps mail here, behind a user's own aiosmtpd ``Controller``, with routing, hooks and refusals.
-
-    aiosmtpd tells no handler when a connection ends, so each mail has a session record of its own.
-    """
-
-    def __init__(self, services: "Services", scope: "Scope") -> None:
-        self._services = services
-        self._scope = scope
-
-    async def handle_RCPT(  # noqa: N802  aiosmtpd's name
-        self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope, address: str, rcpt_options: list[str]
-    ) -> str:
-        """Routing decides; a recipient that is accepted is added to the envelope."""
-        parameters = grammar.parse_parameters(" ".join(rcpt_options)) or NO_PARAMETERS
-        recipient, sender = _address(address), _address(envelope.mail_from)
-        record = self._record(session)
-        intake = self._services.intake
-        reply: Reply | None = await _outcome(
-            server.loop, lambda done: intake.recipient(record, self._scope, sender, recipient, parameters, done)
-        )
-        if reply is not None:
-            said = Envelope(sender, [*map(_address, envelope.rcpt_tos), recipient])
-            intake.refuse(self._scope, Refusal("RCPT", reply, said, record))
-            record.close()
-            return str(reply)
-        envelope.rcpt_tos.append(address)
-        envelope.rcpt_options.extend(rcpt_options)
-        return "250 2.1.5 Ok"
-
-    async def handle_DATA(  # noqa: N802  aiosmtpd's name
-        self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope
-    ) -> str:
-        """The mail is kept when this returns 250."""
-        raw = envelope.original_content
-        if raw is None:
-            raw = envelope.content.encode("utf-8", "surrogateescape") if isinstance(envelope.content, str) else b""
-        record = self._record(session)
-        record.note(b"%d octets of message, taken in by aiosmtpd" % len(raw))
-        parameters = grammar.parse_parameters(" ".join(envelope.mail_options)) or NO_PARAMETERS
-        said = Envelope(_address(envelope.mail_from), [_address(text) for text in envelope.rcpt_tos], parameters)
-        mail = Incoming(record, self._scope, "smtp", said, raw, record.cut())
-        outcome: Outcome = await _outcome(server.loop, lambda done: self._services.intake.submit(mail, done))
-        record.close()
-        return str(outcome.reply)
-
-    def _record(self, session: smtp.Session) -> Session:
-        peer: Any = session.peer  # declared as str, and a tuple where it is TCP
-        host, port = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) and len(peer) > 1 else (str(peer or ""), 0)
-        record = Session("smtp", (host, port), "aiosmtpd", scope=self._scope.name)
-        record.helo = session.host_name
-        if session.authenticated:
-            login = session._login_data
-            record.user = login.decode("utf-8", "replace") if isinstance(login, bytes) else str(login)
-        return record
-
-
-def aiosmtpd_handler(services: "Services", scope: "Scope") -> StoreHandler:
-    """A handler for a user's own aiosmtpd ``Controller`` that keeps mail in a scope of this server."""
-    return StoreHandler(services, scope)
-
-
-def _address(text: str | None) -> Address:
-    return Address("" if text in (None, "<>") else text or "")
-
-
-async def _outcome(loop: asyncio.AbstractEventLoop, begin: "Callable[[Done], None]") -> Any:
-    """Begin something that tells its end from whatever thread, and wait for it without holding the loop."""
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def finish(value: Any, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
-
-    def done(value: Any, error: BaseException | None) -> None:
-        loop.call_soon_threadsafe(finish, value, error)
-
-    begin(done)
-    return await future
