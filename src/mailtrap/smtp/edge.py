@@ -2,8 +2,8 @@
 
 ``Edge``, the driver of SMTP connections, *is* an ``aiosmtpd.smtp.SMTP``. A handler written for aiosmtpd is asked
 through ``HandlerPolicy``: ``handle_EHLO`` to ``handle_exception``, ``auth_MECHANISM``, ``authenticator``. It gets real
-aiosmtpd ``Session`` and ``Envelope`` objects, and the texts it returns are the replies. The other direction of its contract, a
-handler of ours behind a user's own ``Controller``, is ``store_handler``.
+aiosmtpd ``Session`` and ``Envelope`` objects, and the texts it returns are the replies. The other direction of its
+contract, a handler of ours behind a user's own ``Controller``, is ``store_handler``.
 
 What a handler decides holds for the client; the mail it accepted (2xx from ``handle_DATA``, or without that method) is
 kept here as well, under the envelope it left behind, with the bytes as they came. Methods may be plain functions, too.
