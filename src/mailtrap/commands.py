@@ -26,11 +26,6 @@ Speaking = Callable[[], AbstractContextManager[None]]
 _PREFIX: Final = "MAILTRAP_"
 _FORMS: Final = ("text", "html", "headers", "raw", "transcript", "json")
 
-# sysexits.h, as programs that call sendmail know them
-EX_USAGE: Final = 64
-EX_UNAVAILABLE: Final = 69
-EX_TEMPFAIL: Final = 75
-
 
 def register(main: click.Group, speaking: Speaking) -> None:
     """Add the commands to a group.
@@ -103,15 +98,21 @@ def _opened(url: str | None, store: str | None) -> Iterator["MailServer"]:
 @click.argument("recipients", nargs=-1, required=True)
 @click.option("--host", envvar=f"{_PREFIX}SMTP_HOST", default="127.0.0.1", show_default=True)
 @click.option("--port", envvar=f"{_PREFIX}SMTP_PORT", default=1025, show_default=True)
+@click.option("--url", default=None, help="of a server's HTTP listener, which says where its SMTP listener is")
 @click.option("--from", "mail_from", default="sender@example.com", show_default=True)
 @click.option("--subject", default=None, help="without it the mail is read from standard input, headers and all")
 @click.option("--text", default="Sent by mailtrap send.", show_default=True)
-def send(recipients: Sequence[str], host: str, port: int, mail_from: str, subject: str | None, text: str) -> None:
+def send(
+    recipients: Sequence[str], host: str, port: int, url: str | None, mail_from: str, subject: str | None, text: str
+) -> None:
     """Send a mail to RECIPIENTS over SMTP."""
     import smtplib
     from email.message import EmailMessage
     from email.utils import formatdate, make_msgid
 
+    if url is not None:
+        with _connected(url) as server:
+            host, port = server.smtp.host, server.smtp.port
     if subject is None:
         raw = sys.stdin.buffer.read()
     else:

@@ -132,9 +132,11 @@ def test_healthcheck_and_send_and_log(serving, run):
     assert run("healthcheck", "--url", url).output == "ready\n"
     result = run("send", "--port", str(ports["smtp"]["port"]), "--subject", "From the shell", "bob@example.com")
     assert (result.exit_code, result.output) == (0, "sent\n")
+    result = run("send", "--url", url, "--subject", "Found by itself", "bob@example.com")
+    assert (result.exit_code, result.output) == (0, "sent\n")
     with urllib.request.urlopen(f"{url}/api/v1/messages", timeout=10) as answer:
-        (summary,) = json.load(answer)["messages"]
-    assert summary["Subject"] == "From the shell"
+        subjects = [summary["Subject"] for summary in json.load(answer)["messages"]]
+    assert subjects == ["Found by itself", "From the shell"]
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=10)
     assert "from <sender@example.com> to bob@example.com" in log
