@@ -49,8 +49,10 @@ class Hub:
     ) -> None:
         """thread: is running."""
         assert thread.loop is not None
+        assert thread.selector is not None
         self.thread = thread
         self.loop = thread.loop
+        self._selector = thread.selector
         self.store_blocking = store_blocking
         self.report = report
         self.tls = tls
@@ -78,12 +80,15 @@ class Hub:
     def _listen(self, sock: socket.socket, factory: "Callable[[], Driver]") -> None:
         def connected(connection: socket.socket, address: Any) -> None:
             try:
-                Transport(self.loop, connection, address, self.view, factory())
+                Transport(self.loop, self._selector, connection, address, self.view, factory())
             except BaseException as error:  # noqa: BLE001  reported; the others are served
                 connection.close()
                 self.report(error, None)
 
-        self._acceptors.append(Acceptor(self.loop, sock, connected, lambda error: self.report(error, None)))
+        def starved(error: OSError) -> None:
+            self.report(error, None)
+
+        self._acceptors.append(Acceptor(self.loop, self._selector, sock, connected, starved))
 
     def opened(self, driver: "Driver") -> None:
         """A connection is there."""

@@ -6,13 +6,13 @@ has no such thread: there every method but ``stop`` raises, and nothing of the p
 
 import asyncio
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ..errors import MailtrapError
+from .selector import Selector
 
 T = TypeVar("T")
 OnError = Callable[[BaseException], None]
@@ -23,6 +23,7 @@ class LoopThread:
 
     Attributes:
         loop: the loop; None before ``start()``.
+        selector: the loop's, for whoever has sockets; likewise.
         ident: the thread's identifier; 0 before ``start()``.
     """
 
@@ -36,6 +37,7 @@ class LoopThread:
         self._woken = False
         self._stopping = False
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.selector: Selector | None = None
         self.ident = 0
 
     @property
@@ -49,8 +51,9 @@ class LoopThread:
             return
         self._pid = os.getpid()
         self._stopping = False
-        # Connections are read by ``add_reader``, which the other loop of Windows has not.
-        self.loop = loop = asyncio.SelectorEventLoop() if sys.platform == "win32" else asyncio.new_event_loop()
+        # Whatever loops the program under test likes: connections are called by this one's selector.
+        self.selector = Selector(self._failed)
+        self.loop = loop = asyncio.SelectorEventLoop(self.selector)
         if self._on_error is not None:
             loop.set_exception_handler(self._told)
         ready = threading.Event()
@@ -135,6 +138,10 @@ class LoopThread:
         if self.loop.is_closed():
             raise MailtrapError("the server has stopped")
         return self.loop
+
+    def _failed(self, error: BaseException) -> None:
+        assert self.loop is not None
+        self.loop.call_exception_handler({"message": "a connection let an exception out", "exception": error})
 
     def _told(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         assert self._on_error is not None

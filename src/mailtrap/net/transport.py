@@ -1,8 +1,8 @@
 """A connection's socket in the event loop: an asyncio transport without what our protocols do not need.
 
 asyncio's own takes a task, four callbacks and three system calls more for each connection, and four more calls for each
-piece of input. This one reads into the buffer that all connections of a server share, and writes at once what the
-socket takes. It needs a loop with ``add_reader``.
+piece of input. This one reads into the buffer that all connections of a server share, writes at once what the socket
+takes, and is called by the loop's selector itself.
 
 Invariants: ``connection_lost`` is called once, never inside another callback of the protocol, and nothing after it.
 """
@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from .selector import READ, WRITE, Selector
+
 _HIGH: Final = 64 * 1024  # asyncio's own default
 
 
@@ -21,6 +23,7 @@ class Transport(asyncio.Transport):
 
     Args:
         loop: its event loop, in whose thread everything is called.
+        selector: the loop's.
         sock: connected, not blocking; it is the transport's from now on.
         peername: its other end, as ``accept()`` gave it.
         view: what it reads into; the protocol copies what it wants to keep.
@@ -28,15 +31,18 @@ class Transport(asyncio.Transport):
     """
 
     __slots__ = (
-        "_buffer", "_closing", "_eof", "_full", "_high", "_loop", "_lost", "_peername", "_protocol", "_reading",
-        "_recv", "_send", "_sock", "_updated", "_view",
+        "_buffer", "_closing", "_eof", "_fd", "_full", "_high", "_loop", "_lost", "_peername", "_protocol", "_reading",
+        "_recv", "_selector", "_send", "_sock", "_updated", "_view", "_watched",
     )  # fmt: skip
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peername: Any, view: memoryview,
-        protocol: asyncio.BufferedProtocol,
+        self, loop: asyncio.AbstractEventLoop, selector: Selector, sock: socket.socket, peername: Any,
+        view: memoryview, protocol: asyncio.BufferedProtocol,
     ) -> None:  # fmt: skip
         self._loop = loop
+        self._selector = selector
+        self._fd = sock.fileno()
+        self._watched = 0  # the events that the selector tells
         self._sock = sock
         self._peername = peername
         self._view = view
@@ -54,6 +60,23 @@ class Transport(asyncio.Transport):
         protocol.connection_made(self)
         if not self._closing:
             self.resume_reading()
+
+    def _watch(self, events: int) -> None:
+        if events == self._watched:
+            return
+        if not events:
+            self._selector.unwatch(self._fd)
+        elif self._watched:
+            self._selector.rewatch(self._fd, events, self._ready)
+        else:
+            self._selector.watch(self._fd, events, self._ready)
+        self._watched = events
+
+    def _ready(self, events: int) -> None:
+        if events & READ and self._reading:
+            self._readable()
+        if events & WRITE and self._watched & WRITE:
+            self._writable()
 
     # ------------------------------------------------------------ input
 
@@ -80,12 +103,12 @@ class Transport(asyncio.Transport):
     def pause_reading(self) -> None:
         if self._reading:
             self._reading = False
-            self._loop.remove_reader(self._sock)
+            self._watch(self._watched & ~READ)
 
     def resume_reading(self) -> None:
         if not self._reading and not self._closing:
             self._reading = True
-            self._loop.add_reader(self._sock, self._readable)
+            self._watch(self._watched | READ)
 
     # ------------------------------------------------------------ output
 
@@ -106,7 +129,7 @@ class Transport(asyncio.Transport):
             if sent == len(data):
                 return
             self._buffer = buffer = bytearray(memoryview(data)[sent:])
-            self._loop.add_writer(self._sock, self._writable)
+            self._watch(self._watched | WRITE)
         else:
             buffer += data
         self._look_whether_full()
@@ -126,7 +149,7 @@ class Transport(asyncio.Transport):
             del buffer[:sent]
         else:
             self._buffer = None
-            self._loop.remove_writer(self._sock)
+            self._watch(self._watched & ~WRITE)
         if self._full and self.get_write_buffer_size() <= self._high // 4:
             self._full = False
             if self._protocol is not None:
@@ -188,7 +211,7 @@ class Transport(asyncio.Transport):
         self._closing = True
         if self._buffer is not None:
             self._buffer = None
-            self._loop.remove_writer(self._sock)
+            self._watch(self._watched & ~WRITE)
         self._lose()
 
     def _lose(self) -> None:
@@ -228,16 +251,18 @@ class Acceptor:
     """A listening socket in the event loop.
 
     Args:
+        selector: the loop's.
         sock: listening, not blocking; it is the acceptor's from now on.
         make: is given each connection, not blocking, and its other end's address.
         report: is told when none can be accepted for a while: the process has too many files open.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, make: Callable[[socket.socket, Any], object],
-        report: Callable[[OSError], None],
+        self, loop: asyncio.AbstractEventLoop, selector: Selector, sock: socket.socket,
+        make: Callable[[socket.socket, Any], object], report: Callable[[OSError], None],
     ) -> None:  # fmt: skip
         self._loop = loop
+        self._selector = selector
         self._sock = sock
         self._make = make
         self._report = report
@@ -246,9 +271,9 @@ class Acceptor:
 
     def _resume(self) -> None:
         self._timer = None
-        self._loop.add_reader(self._sock, self._ready)
+        self._selector.watch(self._sock.fileno(), READ, self._ready)
 
-    def _ready(self) -> None:
+    def _ready(self, _: int) -> None:
         # One at a time: a second look would cost a system call, and the loop comes back as long as there are more.
         try:
             sock, address = self._sock.accept()
@@ -256,7 +281,7 @@ class Acceptor:
             return
         except OSError as error:
             self._report(error)
-            self._loop.remove_reader(self._sock)
+            self._selector.unwatch(self._sock.fileno())
             self._timer = self._loop.call_later(_PATIENCE, self._resume)
             return
         sock.setblocking(False)
@@ -266,7 +291,8 @@ class Acceptor:
         """Accept no more."""
         if self._timer is not None:
             self._timer.cancel()
-        self._loop.remove_reader(self._sock)
+        else:
+            self._selector.unwatch(self._sock.fileno())
         self._sock.close()
 
 
