@@ -110,14 +110,17 @@ class Scopes:
         self._lock = threading.Lock()
         self._by_label: dict[str, Scope] = {}
         self._by_name: dict[str, Scope] = {"": self.root}
+        # The last number that was put behind a name, and behind a label: none is given back.
+        self._numbers: tuple[dict[str, int], dict[str, int]] = {}, {}
         self._entered: list[Scope] = [self.root]
 
     def open(self, parent: Scope, name: str | None, settings: Mapping[str, Any]) -> Scope:
         """A new scope below ``parent``; a name that is taken gets a number."""
         with self._lock:
             number = len(self._by_name)
-            unique = _untaken(name or f"scope-{number}", self._by_name)
-            label = _untaken(_label(unique) or f"scope-{number}", self._by_label)
+            names, labels = self._numbers
+            unique = _untaken(name or f"scope-{number}", self._by_name, names)
+            label = _untaken(_label(unique) or f"scope-{number}", self._by_label, labels)
             scope = Scope(unique, label, parent, settings)
             parent.children.append(scope)
             self.alone = False
@@ -160,10 +163,12 @@ def _label(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-")
 
 
-def _untaken(name: str, taken: Mapping[str, object]) -> str:
-    """The name, with a number behind it where it is taken."""
-    unique, number = name, 1
-    while unique in taken:
-        number += 1
-        unique = f"{name}-{number}"
+def _untaken(name: str, taken: Mapping[str, object], numbers: dict[str, int]) -> str:
+    """The name, with a number behind it where it is taken: a run may open thousands of one name."""
+    if name not in taken:
+        return name
+    number = numbers.get(name, 1)
+    while (unique := f"{name}-{(number := number + 1)}") in taken:
+        pass
+    numbers[name] = number
     return unique
