@@ -1,12 +1,12 @@
 """The fixtures. None is autouse; nothing is imported or started before a test asks for it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from . import options, servers
-from .watch import Watch, watched, watching
+from .watch import SHARED, Watch, watch_on, watching
 
 if TYPE_CHECKING:
     from mailtrap import MailServer
@@ -22,11 +22,11 @@ def mailtrap_config() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def mailtrap_server(request: pytest.FixtureRequest, mailtrap_config: dict[str, Any]) -> "Iterator[MailServer]":
+def mailtrap_server(pytestconfig: pytest.Config, mailtrap_config: dict[str, Any]) -> "Iterator[MailServer]":
     """The running mail server of the whole run; what is made on it is there in every test. One per xdist worker."""
-    config = request.config
+    config = pytestconfig
     with servers.session_server(config, mailtrap_config) as server:
-        watch = watching(config, server)
+        watch = watching(config, server, whole_run=True)
         if options.flag(config, "viewer"):
             from . import interact
 
@@ -44,21 +44,54 @@ def mailserver(request: pytest.FixtureRequest) -> "Iterator[MailServer]":
     """
     settings = options.marked(request.node)
     if not settings.boot:
-        # by name, because a test with a server of its own needs no other
-        shared: MailServer = request.getfixturevalue("mailtrap_server")
-        watch = watched(request.config, shared)
-        if watch is None:  # it is a fixture of somebody's own
-            watch = watching(request.config, shared)
-            request.session.addfinalizer(watch.close)
-        with watch.scope(request.node, settings.live) as scope:
-            yield scope
+        watch = _shared(request)
+        watched = watch.enter(request.node, settings.live)
+        yield watched.scope
+        watch.leave(watched)
         return
     configured = request.getfixturevalue("mailtrap_config")
     with servers.own_server(request.config, configured, settings.boot) as server:
         watch = Watch(server, request.config, own=True)
         watch.begin()
-        with watch.scope(request.node, settings.live) as scope:
-            yield scope
+        watched = watch.enter(request.node, settings.live)
+        yield watched.scope
+        watch.leave(watched)
+
+
+def _shared(request: pytest.FixtureRequest) -> Watch:
+    """The watch on the server that this test shares with others.
+
+    Which fixture the name means is the same for all tests of a class or module, unless they are parametrised with it;
+    and ours has one value for the whole run. To ask pytest again would be half of what a test pays for ``mailserver``.
+    """
+    node: pytest.Item = request.node
+    family = node.parent
+    assert family is not None
+    watch = family.stash.get(SHARED, None)
+    if watch is not None and not watch.over and _NAMES.isdisjoint(request.fixturenames):
+        return watch
+    # by name, because a test with a server of its own needs no other
+    server: MailServer = request.getfixturevalue("mailtrap_server")
+    watch = watch_on(request.config, server)
+    if watch is None:  # it is a fixture of somebody's own
+        watch = watching(request.config, server)
+        request.session.addfinalizer(watch.close)
+    if watch.whole_run and _only_ours(request):
+        family.stash[SHARED] = watch
+    return watch
+
+
+_NAMES: Final = frozenset(("mailtrap_server", "mailtrap_config"))
+
+
+def _only_ours(request: pytest.FixtureRequest) -> bool:
+    """Whether nobody wraps ``mailtrap_server`` here: a wrapper may want to be asked for each test."""
+    manager: Any = request.config.pluginmanager.get_plugin("funcmanage")
+    try:
+        found = manager.getfixturedefs("mailtrap_server", request.node)
+    except (AttributeError, TypeError):  # it is not documented: another pytest may not have it, which costs time only
+        return False
+    return found is not None and len(found) == 1
 
 
 @pytest.fixture

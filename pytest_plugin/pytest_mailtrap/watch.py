@@ -2,8 +2,8 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -107,8 +107,10 @@ class Watched:
     def _tell(self) -> None:
         """Call the hook ``pytest_mailtrap_message`` for each new message; all of them, whatever it raises."""
         __tracebackhide__ = True
-        if self.item is None or not (hook := self.item.ihook.pytest_mailtrap_message).get_hookimpls():
+        # That of the whole run first: the item's own, without conftest.py files of other folders, takes longer to make.
+        if self.item is None or not self.item.config.hook.pytest_mailtrap_message.get_hookimpls():
             return
+        hook = self.item.ihook.pytest_mailtrap_message
         failures: list[BaseException] = []
         for message in self.scope.page(after=self._told, newest_first=False):
             self._told = message.seq
@@ -164,11 +166,21 @@ WATCHED: Final = pytest.StashKey[Watched]()
 
 
 class Watch:
-    """The tests on one server, one after the other."""
+    """The tests on one server, one after the other.
 
-    def __init__(self, server: "MailServer", config: pytest.Config, *, own: bool = False) -> None:
+    Attributes:
+        whole_run: the server is that of our fixture ``mailtrap_server``.
+        over: no further test comes.
+        gone: the server was started anew meanwhile.
+    """
+
+    def __init__(
+        self, server: "MailServer", config: pytest.Config, *, own: bool = False, whole_run: bool = False
+    ) -> None:
         """own: the server is one test's alone."""
         self.server = server
+        self.whole_run = whole_run
+        self.over = False
         self._own = own
         self._config = config
         self._strict = options.flag(config, "strict")
@@ -177,17 +189,28 @@ class Watch:
         self._late: list[str] = []
         self.gone = False
 
-    @contextmanager
-    def scope(self, item: pytest.Item, live: Mapping[str, Any]) -> "Iterator[MailServer]":
-        """A scope for a test, for as long as the test runs."""
-        with self.server.scope(scope_name(item.name), **live) as scope:
-            watched = item.stash[WATCHED] = Watched(scope, item, self, strict=self._strict)
-            yield scope
+    def enter(self, item: pytest.Item, live: Mapping[str, Any]) -> Watched:
+        """Open a scope for a test, which is current from now on."""
+        scope = self.server.scope(scope_name(item.name), **live).start()
+        watched = item.stash[WATCHED] = Watched(scope, item, self, strict=self._strict)
+        return watched
+
+    def leave(self, watched: Watched) -> None:
+        """The test is over: close its scope.
+
+        Raises:
+            ServerError UnexpectedMessage: see ``Watched.settle()``, for what came after the call phase.
+        """
+        __tracebackhide__ = True
+        assert watched.item is not None
+        try:
             self._look()
-            self._closed[scope.name] = item.nodeid
+            self._closed[watched.scope.name] = watched.item.nodeid
             if watched.ending or self._own:
                 watched.keep()
-        watched.settle()  # what came after the call phase
+        finally:
+            watched.scope.stop()
+        watched.settle()
 
     def begin(self) -> None:
         """Call the hook ``pytest_mailtrap_configure``: no test uses the server yet."""
@@ -202,6 +225,7 @@ class Watch:
             UnexpectedMessage: mail came for tests that were over, and ``mailtrap_strict`` is on.
         """
         __tracebackhide__ = True
+        self.over = True
         if self.gone:
             return
         self._look()
@@ -247,17 +271,18 @@ class Watch:
         )  # fmt: skip
 
 
+SHARED: Final = pytest.StashKey[Watch]()  # on a class or module: what its tests share
 WATCHES: Final = pytest.StashKey[dict[int, Watch]]()  # by the id() of the server, which each of them keeps alive
 
 
-def watched(config: pytest.Config, server: "MailServer") -> Watch | None:
+def watch_on(config: pytest.Config, server: "MailServer") -> Watch | None:
     """The watch on a server; None where there is none yet."""
     return config.stash.setdefault(WATCHES, {}).get(id(server))
 
 
-def watching(config: pytest.Config, server: "MailServer") -> Watch:
+def watching(config: pytest.Config, server: "MailServer", *, whole_run: bool = False) -> Watch:
     """Begin to watch a server, whom the hook ``pytest_mailtrap_configure`` is called for."""
-    watch = config.stash.setdefault(WATCHES, {})[id(server)] = Watch(server, config)
+    watch = config.stash.setdefault(WATCHES, {})[id(server)] = Watch(server, config, whole_run=whole_run)
     watch.begin()
     return watch
 

@@ -421,7 +421,8 @@ class MailServer(Endpoints, Record):
             ConfigError: an unknown or a boot setting, or a value that does not fit.
         """
         scope = self._parts.scopes.open(self._scope, name, {})
-        scope.change(**live_settings)
+        if live_settings:
+            scope.change(**live_settings)
         view = MailServer.__new__(MailServer)
         view._adopt(self._parts, scope)
         return view

@@ -322,3 +322,70 @@ def pytest_runtest_logreport(report):
     servers = {line.partition("on ")[2] for line in result.outlines if "on gw" in line}
     assert len(servers) == 2
     assert len({server.split()[1] for server in servers}) == 2
+
+
+def test_the_server_of_somebodys_own_fixture_is_asked_for_as_often_as_that_says(run):
+    run(
+        """
+        import pytest
+
+        def test_one(mailserver):
+            assert mailserver.account("bob-1@example.com").password == "pw"
+
+        def test_two(mailserver):
+            assert mailserver.account("bob-2@example.com").password == "pw"
+
+        class TestElsewhere:
+            @pytest.fixture
+            def mailtrap_server(self):
+                from mailtrap import MailServer
+                with MailServer(hostname="elsewhere.test") as server:
+                    yield server
+
+            def test_one(self, mailserver):
+                assert mailserver.settings["hostname"] == "elsewhere.test"
+
+            def test_two(self, mailserver):
+                assert mailserver.settings["hostname"] == "elsewhere.test"
+
+        def test_three(mailserver):
+            assert mailserver.settings["hostname"] != "elsewhere.test"
+            assert mailserver.account("bob-3@example.com").password == "pw"
+        """,
+        conftest="""
+import itertools
+import pytest
+
+numbers = itertools.count(1)
+
+@pytest.fixture
+def mailtrap_server(mailtrap_server):
+    mailtrap_server.add_account(f"bob-{next(numbers)}@example.com", "pw")
+    return mailtrap_server
+""",
+    ).assert_outcomes(passed=5)
+
+
+def test_a_run_on_several_servers(run):
+    run(
+        """
+        import pytest
+
+        def test_one(mailserver, mailtrap_config):
+            assert mailserver.settings["routing"] == mailtrap_config["routing"]
+
+        def test_two(mailserver, mailtrap_server):
+            assert mailserver.settings["routing"] in ("open", "strict")
+            assert mailtrap_server.settings["routing"] == mailserver.settings["routing"]
+
+        def test_three(mailserver, mailtrap_config):
+            assert mailserver.settings["routing"] == mailtrap_config["routing"]
+        """,
+        conftest="""
+import pytest
+
+@pytest.fixture(scope="session", params=["open", "strict"])
+def mailtrap_config(request):
+    return {"routing": request.param}
+""",
+    ).assert_outcomes(passed=6)
