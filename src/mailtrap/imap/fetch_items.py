@@ -222,7 +222,10 @@ def taken(section: Section, part: Slice, *, decoded: bool) -> Sequence[bytes | N
     if section == Section():
         return part.served
     if section.of_header:
-        return [section.of_fields(facts.header or b"") for facts in part.facts]
+        if not section.names:
+            return [facts.header or b"" for facts in part.facts]
+        names, inverse = section.names, section.kind == "HEADER.FIELDS.NOT"
+        return [facts.subset(names, inverse) for facts in part.facts]
     found = [section.of(data, _root(facts)) for data, facts in zip(part.served, part.facts, strict=True)]
     if decoded:
         found = [

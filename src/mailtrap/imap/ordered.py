@@ -1,6 +1,7 @@
 """The order of SORT (RFC 5256, 2.2 and 3; SORT=DISPLAY: RFC 5957; RELEVANCY: RFC 6203, 6)."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..message.facts import Facts
@@ -21,25 +22,35 @@ class Criterion(NamedTuple):
     reverse: bool = False
 
 
-def _keys(facts: Facts) -> SortKeys:
-    assert facts.sorting is not None
-    return facts.sorting
+Column: TypeAlias = Callable[[Sequence[CopyRow], Sequence[SortKeys]], Sequence[Any]]
 
 
-Entry: TypeAlias = tuple[CopyRow, Facts]
-_OF_COPY: Final[dict[str, Callable[[Entry], Any]]] = {
-    "ARRIVAL": lambda entry: entry[0].internal_date,
-    "SIZE": lambda entry: entry[0].size,
+def _key(name: str) -> Column:
+    get = attrgetter(name)
+    return lambda _, keys: list(map(get, keys))
+
+
+def _sent(copies: Sequence[CopyRow], keys: Sequence[SortKeys]) -> Sequence[float]:
+    """The internal date stands for a Date field that cannot be read (RFC 5256, 2.2)."""
+    return [
+        copy.internal_date if key.sent is None else key.sent for copy, key in zip(copies, keys, strict=True)
+    ]  # fmt: skip
+
+
+_OF_COPY: Final[dict[str, Column]] = {
+    "ARRIVAL": lambda copies, _: [copy.internal_date for copy in copies],
+    "SIZE": lambda copies, _: [copy.size for copy in copies],
 }
-_OF_FACTS: Final[dict[str, Callable[[Entry], Any]]] = {
-    "CC": lambda entry: _keys(entry[1]).cc,
-    "DATE": lambda entry: entry[0].internal_date if (sent := _keys(entry[1]).sent) is None else sent,
-    "DISPLAYFROM": lambda entry: _keys(entry[1]).display_from,
-    "DISPLAYTO": lambda entry: _keys(entry[1]).display_to,
-    "FROM": lambda entry: _keys(entry[1]).from_,
-    "SUBJECT": lambda entry: _keys(entry[1]).subject,
-    "TO": lambda entry: _keys(entry[1]).to,
+_OF_FACTS: Final[dict[str, Column]] = {
+    "CC": _key("cc"),
+    "DATE": _sent,
+    "DISPLAYFROM": _key("display_from"),
+    "DISPLAYTO": _key("display_to"),
+    "FROM": _key("from_"),
+    "SUBJECT": _key("subject"),
+    "TO": _key("to"),
 }
+_COLUMNS: Final = {**_OF_COPY, **_OF_FACTS}
 _NEEDED: Final = {"DISPLAYFROM": "SORT=DISPLAY", "DISPLAYTO": "SORT=DISPLAY", "RELEVANCY": "SEARCH=FUZZY"}
 
 
@@ -74,10 +85,20 @@ def arranged(
         scores: how well each message fits, for RELEVANCY: the best come first.
     """
     kinds = ("sorting",) if any(criterion.name in _OF_FACTS for criterion in criteria) else ()
-    entries = yield from searching.known(store, mailbox, uids, kinds)
-    for name, reverse in reversed(criteria):
-        if name == "RELEVANCY":
-            entries.sort(key=lambda entry: -scores.get(entry[0].uid, 0), reverse=reverse)
-        else:
-            entries.sort(key=_OF_COPY.get(name) or _OF_FACTS[name], reverse=reverse)
-    return [row.uid for row, _ in entries]
+    found: list[int] = []
+    columns: list[list[Any]] = [[] for _ in criteria]
+
+    def keep(copies: Sequence[CopyRow], facts: Sequence[Facts]) -> None:
+        found.extend([copy.uid for copy in copies])
+        keys = [known.sorting for known in facts if known.sorting is not None]
+        for (name, _), column in zip(criteria, columns, strict=True):
+            if name == "RELEVANCY":
+                column += [-scores.get(copy.uid, 0) for copy in copies]
+            else:
+                column += _COLUMNS[name](copies, keys)
+
+    yield from searching.known(store, mailbox, uids, kinds, keep)
+    order = list(range(len(found)))
+    for (_, reverse), column in zip(reversed(criteria), reversed(columns), strict=True):
+        order.sort(key=column.__getitem__, reverse=reverse)
+    return [found[place] for place in order]

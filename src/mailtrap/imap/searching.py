@@ -3,7 +3,7 @@
 What has to be computed from messages is asked for in slices, and others run between two of them.
 """
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import Any, Final
 
 from .. import clock
@@ -59,31 +59,39 @@ def find(store: Store, mailbox: int, uids: Sequence[int], tree: Tree) -> Generat
 
 
 def known(
-    store: Store, mailbox: int, uids: Sequence[int], kinds: Collection[str]
-) -> Generator[Step, Any, list[tuple[CopyRow, Facts]]]:
-    """Copies with their facts, in the order of the UIDs; without those that were taken away."""
-    found: list[tuple[CopyRow, Facts]] = []
+    store: Store, mailbox: int, uids: Sequence[int], kinds: Collection[str],
+    keep: Callable[[Sequence[CopyRow], Sequence[Facts]], None],
+) -> Generator[Step, Any, None]:  # fmt: skip
+    """Ask for copies and their facts, in the order of the UIDs; without those that were taken away.
+
+    Args:
+        keep: is given each slice, and keeps what is wanted of it: ten thousand copies at once are much to hold.
+    """
     size, position = _FEW if kinds else _MANY, 0
     paused = clock.monotonic()
     while position < len(uids):
         began = clock.monotonic()
         part = uids[position : position + size]
         position += len(part)
-        found += yield Call(_known, store, mailbox, part, kinds)
+        keep(*(yield Call(_known, store, mailbox, part, kinds)))
         size = _next_size(size, began)
         paused = yield from breathe(paused, position, len(uids))
-    return found
 
 
 _NOTHING: Final = Facts()
 
 
-def _known(store: Store, mailbox: int, uids: Sequence[int], kinds: Collection[str]) -> list[tuple[CopyRow, Facts]]:
+def _known(
+    store: Store, mailbox: int, uids: Sequence[int], kinds: Collection[str]
+) -> tuple[Sequence[CopyRow], Sequence[Facts]]:
     rows = store.copies(mailbox, uids)
     if not kinds:
-        return [(row, _NOTHING) for row in rows]
-    facts = store.facts([row.message.seq for row in rows], kinds)
-    return [(row, known) for row, known in zip(rows, facts, strict=True) if known is not None]
+        return rows, [_NOTHING] * len(rows)
+    known = store.facts([row.message.seq for row in rows], kinds)
+    there = [facts for facts in known if facts is not None]
+    if len(there) < len(rows):
+        rows = [row for row, facts in zip(rows, known, strict=True) if facts is not None]
+    return rows, there
 
 
 def highest_modseq(store: Store, mailbox: int, uids: Sequence[int]) -> Generator[Step, Any, bytes]:
@@ -98,13 +106,13 @@ def scored(store: Store, mailbox: int, found: Sequence[int], tree: Tree) -> Gene
     if not conditions:
         return {}
     kinds = frozenset[str]().union(*(condition.kinds for condition in conditions))
-    entries = yield from known(store, mailbox, found, kinds)
     measure = score(conditions)
     scores: dict[int, int] = {}
-    paused = clock.monotonic()
-    for copy, facts in entries:
-        scores[copy.uid] = measure(copy, facts)
-        paused = yield from breathe(paused)
+
+    def keep(copies: Sequence[CopyRow], facts: Sequence[Facts]) -> None:
+        scores.update([(copy.uid, measure(copy, known)) for copy, known in zip(copies, facts, strict=True)])
+
+    yield from known(store, mailbox, found, kinds, keep)
     return scores
 
 

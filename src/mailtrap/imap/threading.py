@@ -1,32 +1,40 @@
 """The THREAD response (RFC 5256, 4)."""
 
-from collections.abc import Sequence
-
-from ..message.threads import Node
+from ..message.threads import Forest
 
 
-def response(roots: Sequence[Node]) -> bytes:
+def response(forest: Forest) -> bytes:
     """Threads as lists in lists. However deep a conversation is, nothing here is recursive."""
-    parts: list[bytes] = []
-    waiting: list[Node | bytes] = list(reversed(roots))
+    numbers, roots, children = forest
+    if not children:  # every message is alone
+        alone = ")(".join([str(numbers[root]) for root in roots])
+        return b"* THREAD (%b)\r\n" % alone.encode() if roots else b"* THREAD\r\n"
+    parts: list[str] = []
+    waiting: list[int] = [*reversed(roots)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, bytes):
-            parts.append(node)
+        if node == _END:
+            parts.append(")")
             continue
-        parts.append(b"(")
-        line: Node | None = node
-        separator = b""
-        while line is not None:
-            if line.item is not None:
-                parts.append(b"%b%d" % (separator, line.item.number))
-                separator = b" "
-            if len(line.children) == 1:
-                line = line.children[0]
-                continue
-            if line.children:
-                parts.append(separator)
-            waiting.append(b")")
-            waiting.extend(reversed(line.children))
-            line = None
-    return b"* THREAD%b%b\r\n" % (b" " if parts else b"", b"".join(parts))
+        below = children.get(node)
+        if not below:
+            parts.append(f"({numbers[node]})")
+            continue
+        parts.append("(")
+        separator = ""
+        while True:
+            if node < len(numbers):
+                parts.append(f"{separator}{numbers[node]}")
+                separator = " "
+            below = children.get(node, [])
+            if len(below) != 1:
+                break
+            node = below[0]
+        if below:
+            parts.append(separator)
+        waiting.append(_END)
+        waiting.extend(reversed(below))
+    return b"* THREAD %b\r\n" % "".join(parts).encode()
+
+
+_END = -1

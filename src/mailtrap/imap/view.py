@@ -22,6 +22,7 @@ from .contexts import Context
 from .responses import Refusal
 
 _NOTHING: Final[tuple[int, ...]] = ()
+_FEW: Final = 16  # a smaller part of the UIDs than one of so many is looked up one by one, more by a table of all
 
 
 @dataclass(slots=True)
@@ -113,9 +114,20 @@ class View:
             return range(first + 1, first + len(uids) + 1)  # neighbours
         return [bisect_left(known, uid) + 1 for uid in uids]
 
-    def known(self, uids: Iterable[int]) -> list[int]:
+    def places(self, uids: Sequence[int]) -> list[int]:
+        """The sequence numbers of UIDs in whatever order; all of them are known."""
+        known = self.uids
+        if len(uids) * _FEW < len(known):
+            return [bisect_left(known, uid) + 1 for uid in uids]
+        return list(map(dict(zip(known, range(1, len(known) + 1), strict=True)).__getitem__, uids))
+
+    def known(self, uids: Sequence[int]) -> Sequence[int]:
         """Those of the UIDs that have a number, in their order."""
-        return [uid for uid in uids if self.number(uid)]
+        if uids is self.uids:
+            return uids
+        if len(uids) * _FEW < len(self.uids):
+            return [uid for uid in uids if self.number(uid)]
+        return list(filter(set(self.uids).__contains__, uids))
 
     def find(self, wanted: sequence.SequenceSet, *, uid: bool) -> Sequence[int]:
         """The UIDs that a set in a command names, ascending.

@@ -3,6 +3,7 @@
 Sizes and offsets count the message as IMAP and POP3 serve it: a bare LF as CRLF (``structure.served``).
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from operator import attrgetter
 from sys import getsizeof
@@ -32,7 +33,8 @@ class Facts:
         bodystructure: the IMAP BODYSTRUCTURE, encoded.
         header: the header as served, its empty line included.
         headers: header fields as pairs of lower-case name and decoded, unfolded value, in order.
-        head: the header fields for searching: ``name: value`` of each on a line, folded for comparison.
+        head: the header fields for searching: ``name: value`` of each on a line, folded for comparison. A line end in a
+            value, which only an encoded word can bring, has a space behind it, so it begins no field.
         text: everything searchable: the bodies of text parts, those of messages inside included, decoded, HTML as
             its text, folded for comparison (``collation.folded``).
         preview: the beginning of the readable text, at most 200 characters (RFC 8970).
@@ -40,9 +42,10 @@ class Facts:
         sorting: what SORT compares (RFC 5256).
         threading: what THREAD looks at.
         plain_size: octets as served to who does not know UTF-8 in header fields (``surrogate``).
+        weight, asked: of whoever keeps them: about how many octets they take, and whether somebody wanted them lately.
     """
 
-    __slots__ = KINDS
+    __slots__ = (*KINDS, "_subset", "asked", "weight")
 
     size: int | None
     structure: Part | None
@@ -59,9 +62,29 @@ class Facts:
     threading: ThreadKeys | None
     plain_size: int | None
 
-    def __init__(self, **known: Any) -> None:
-        for kind in KINDS:
-            setattr(self, kind, known.get(kind))
+    weight: int
+    asked: bool
+
+    def __init__(self) -> None:
+        self.size = self.structure = self.envelope = self.body = self.bodystructure = None
+        self.header = self.headers = self.head = self.text = self.preview = self.attached = None
+        self.sorting = self.threading = self.plain_size = None
+        self.weight = 0
+        self.asked = False
+        self._subset: tuple[frozenset[bytes], bool, bytes] | None = None
+
+    def subset(self, names: frozenset[bytes], inverse: bool) -> bytes:
+        """Of ``header``, which is known, the fields of these names, or all others: see ``fields.subset``.
+
+        What was asked for last is kept: a client asks for the same of every message, again and again.
+        """
+        kept = self._subset
+        if kept is not None and kept[0] == names and kept[1] is inverse:
+            return kept[2]
+        header = self.header or b""
+        found = fields.subset(header, 0, len(header), names, inverse)
+        self._subset = names, inverse, found
+        return found
 
     def missing(self, kinds: Collection[str]) -> list[str]:
         """The kinds of these that are not known yet."""
@@ -92,7 +115,25 @@ def compute(facts: Facts, raw: bytes, kinds: Collection[str]) -> None:
 
 def head_text(decoded: Iterable[tuple[str, str]]) -> str:
     """Decoded header fields as ``Facts.head`` has them."""
-    return folded("\n".join([f"{name}: {value}" for name, value in decoded]))
+    lines = [f"{name}: {value}" for name, value in decoded]
+    text = "\n".join(lines)
+    if text.count("\n") >= len(lines) > 0:
+        text = "\n".join([line.replace("\n", "\n ") for line in lines])
+    return folded(text)
+
+
+def named_in(head: str, name: str, text: str) -> bool:
+    """Whether a field has a text in its value, or is there where the text is empty.
+
+    Args:
+        head: header fields, as ``Facts.head``.
+        name, text: folded; the text is of one line.
+    """
+    if text not in head:  # most messages
+        return False
+    start = f"{name}: "
+    lines = _FIELD_ENDS.split(head) if "\n " in head else head.split("\n")
+    return any(line.startswith(start) and text in line[len(start) :] for line in lines)
 
 
 def _text(mail: Mail) -> str:
@@ -123,6 +164,7 @@ def _readable(mail: Mail, part: Part) -> str:
 _OF_HEADER: Final = frozenset(  # kinds that need no tree
     ("size", "envelope", "header", "headers", "head", "sorting", "threading", "plain_size")
 )
+_FIELD_ENDS: Final = re.compile("\n(?! )")
 _PREVIEW: Final = 200  # characters (RFC 8970, 3.2)
 _PREVIEW_SOURCE: Final = 4_000  # characters of the text it is made of
 _COMPUTE: Final[dict[str, Callable[[Mail], Any]]] = {
@@ -150,15 +192,17 @@ def weight(facts: Facts) -> int:
     for value in whole:
         if value is not None:
             octets += getsizeof(value)
+    if facts.header is not None:
+        octets += getsizeof(facts.header)  # a subset of it may be kept, too
     if facts.headers is not None:
-        octets += sum(64 + getsizeof(name) + getsizeof(value) for name, value in facts.headers)
+        octets += sum([72 + getsizeof(value) for _, value in facts.headers])  # their names are shared
     if facts.attached is not None:
         octets += sum(120 + getsizeof(name) for name, _ in facts.attached)
     if facts.sorting is not None:
-        octets += 200 + sum(getsizeof(key) for key in facts.sorting)
+        octets += 150 + sum(map(getsizeof, set(facts.sorting)))
     if facts.threading is not None:
-        octets += 200 + getsizeof(facts.threading.subject) + getsizeof(facts.threading.message_id)
+        octets += 120 + getsizeof(facts.threading.subject) + getsizeof(facts.threading.message_id)
         octets += sum(8 + getsizeof(reference) for reference in facts.threading.references)
     if facts.structure is not None:
-        octets += 700 * sum(1 for _ in facts.structure.walk())
+        octets += sum([450 + 100 * len(part.params) for part in facts.structure.walk()])
     return octets

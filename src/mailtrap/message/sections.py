@@ -80,12 +80,6 @@ class Section:
         """Whether it lies in the message's own header, so that nothing else is needed."""
         return not self.path and self.kind.startswith("HEADER")
 
-    def of_fields(self, header: bytes) -> bytes:
-        """Its bytes where it lies in the header."""
-        if not self.names:
-            return header
-        return subset(header, 0, len(header), self.names, self.kind == "HEADER.FIELDS.NOT")
-
     def of(self, data: bytes, root: Part) -> bytes | None:
         """Its bytes; None where there is no such section."""
         span = self.span(root)

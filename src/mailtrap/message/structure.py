@@ -7,7 +7,7 @@ says so. Work is linear in the size, save for the counting of lines in nested me
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -73,7 +73,7 @@ class Part:
         self.body = body
         self.end = body
         self.lines = 0
-        self.children: list[Part] = []
+        self.children: Sequence[Part] = ()
         self.broken: str | None = None
 
     @property
@@ -170,7 +170,10 @@ class _Parser:
             if body > start:
                 _describe(part, self.data)
             if self.stack:
-                self.stack[-1].part.children.append(part)
+                above = self.stack[-1].part
+                if not isinstance(above.children, list):
+                    above.children = []
+                above.children.append(part)
             depth = self.stack[-1].depth + 1 if self.stack else 1
             top = _Open(part, depth)
             self.stack.append(top)

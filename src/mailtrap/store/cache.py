@@ -62,10 +62,30 @@ class Cache(Generic[T]):
 
 
 class FactsCache:
-    """The facts of a store's messages, computed when they are asked for."""
+    """The facts of a store's messages, computed when they are asked for.
+
+    Invariants: ``weight`` is the sum of the weights of what is kept, and at most the limit after each call. To find
+    what is there takes no lock and moves nothing: ten thousand at once are asked for with every command. What was asked
+    for again since it was last looked at is passed over once when something has to go (second chance).
+    """
 
     def __init__(self) -> None:
-        self._cache: Cache[Facts] = Cache(limits.FACTS_CACHE)
+        self.limit = limits.FACTS_CACHE
+        self.weight = 0
+        self._lock = Lock()
+        self._kept: OrderedDict[int, Facts] = OrderedDict()  # the next to go first
+
+    def find(self, seqs: Sequence[int], kinds: Collection[str]) -> list[Facts] | None:
+        """The facts of these messages, where all of them are known with all these kinds; else None."""
+        known = list(map(self._kept.get, seqs))
+        if None in known:
+            return None
+        found: list[Facts] = known  # type: ignore[assignment]  # just looked at
+        if computing.any_missing(found, kinds):
+            return None
+        for facts in found:
+            facts.asked = True
+        return found
 
     def get(
         self, seqs: Sequence[int], kinds: Collection[str], raw: Callable[[int], bytes | None]
@@ -75,24 +95,54 @@ class FactsCache:
         ``raw`` is only asked where something has to be computed. No lock is held meanwhile: two threads that ask for
         the same at once both compute it, with the same result.
         """
-        known = self._cache.get(seqs)
-        if len(known) == len(seqs) and not computing.any_missing(known.values(), kinds):
-            return [known[seq] for seq in seqs]
+        if (found := self.find(seqs, kinds)) is not None:
+            return found
         answer: list[Facts | None] = []
+        fresh: dict[int, Facts] = {}
         for seq in seqs:
-            facts = known.get(seq)
+            facts = fresh.get(seq) or self._kept.get(seq)
+            if facts is not None:
+                facts.asked = True
             if facts is None or facts.missing(kinds):
                 body = raw(seq)
                 if body is None:
                     answer.append(None)
                     continue
-                if facts is None:
-                    facts = known[seq] = Facts()
+                facts = facts or Facts()
                 computing.compute(facts, body, kinds)
-                self._cache.put(seq, facts, computing.weight(facts))
+                fresh[seq] = facts
             answer.append(facts)
+        self._keep(fresh)
         return answer
 
     def discard(self, seqs: Collection[int]) -> None:
         """Forget messages that were taken away."""
-        self._cache.discard(seqs)
+        with self._lock:
+            for seq in seqs:
+                self._drop(seq)
+
+    def _keep(self, fresh: dict[int, Facts]) -> None:
+        with self._lock:
+            for seq, facts in fresh.items():
+                self._drop(seq)
+                facts.weight = computing.weight(facts)
+                if facts.weight > self.limit:
+                    continue
+                self._kept[seq] = facts
+                self.weight += facts.weight
+            while self.weight > self.limit:
+                seq = next(iter(self._kept))
+                facts = self._kept[seq]
+                if facts.asked:
+                    facts.asked = False
+                    self._kept.move_to_end(seq)
+                else:
+                    self._drop(seq)
+
+    def _drop(self, seq: int) -> None:
+        if (facts := self._kept.pop(seq, None)) is not None:
+            self.weight -= facts.weight
+            facts.weight = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)

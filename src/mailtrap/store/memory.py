@@ -260,11 +260,14 @@ class MemoryStore(Store):
         return raw
 
     def facts(self, seqs: Sequence[int], kinds: Collection[str]) -> Sequence[Facts | None]:
+        if (known := self._facts.find(seqs, kinds)) is not None:
+            return known
         with self._lock:
             raws = {seq: self._raws[seq - self._first] for seq in seqs if self._row(seq) is not None}
-        if len(raws) == len(seqs):
-            return self._facts.get(seqs, kinds, raws.get)
         found = dict(zip(raws, self._facts.get([*raws], kinds, raws.get), strict=True))
+        with self._lock:
+            gone = [seq for seq in found if self._row(seq) is None]
+        self._facts.discard(gone)  # who took them away meanwhile may have been before what was kept just now
         return [found.get(seq) for seq in seqs]
 
     def remove(self, seqs: Collection[int], *, evicted: bool = False) -> int:

@@ -115,6 +115,11 @@ class Mailbox:
             return range(bisect_left(mine, uids.start), bisect_left(mine, uids.stop))
         if not mine:
             return ()
+        if isinstance(uids, list | tuple) and uids:
+            start = bisect_left(mine, uids[0])
+            stop = start + len(uids)
+            if stop <= len(mine) and mine[stop - 1] == uids[-1] and mine[start:stop].tolist() == list(uids):
+                return range(start, stop)  # neighbours, ascending: most who ask go through a mailbox
         wanted = uids if isinstance(uids, set | frozenset) else set(uids)
         first, count = mine[0], len(mine)
         if mine[-1] - first == count - 1:  # no gaps

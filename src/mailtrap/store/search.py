@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from .. import clock
 from ..message import fields
 from ..message.collation import folded
-from ..message.facts import Facts, head_text
+from ..message.facts import Facts, head_text, named_in
 from . import alike, conditions
 from .alike import Alike
 from .conditions import Test
@@ -276,6 +276,8 @@ def relevancy(tree: Tree) -> list[Alike]:
 
 def run(store: "Store", mailbox: int, tree: Tree) -> Sequence[int]:
     """The UIDs of the copies in a mailbox that fit, ascending."""
+    if isinstance(tree, All):
+        return store.snapshot(mailbox).uids
     named, rest = _named(tree)
     test, kinds, blind = predicate(rest)
     found: list[int] = []
@@ -332,7 +334,10 @@ def _compile(tree: Tree, now: float) -> Predicate:
         part = _compile(tree.tree, now)
         return Predicate(_negation(part.test), part.kinds, part.blind)
     if isinstance(tree, HeaderContains):
-        return Predicate(_header(tree.name.lower(), folded(tree.text)), frozenset({"headers"}), True)
+        name, text = tree.name.lower(), folded(tree.text)
+        if "\n" in text or not name.isascii():  # it may reach from one field into another
+            return Predicate(_header(name, text), frozenset({"headers"}), True)
+        return Predicate(_in_head(name, text), frozenset({"head"}), True)
     if isinstance(tree, Text):
         return Predicate(_text(folded(tree.text)), frozenset({"head", "text"}), True)
     if isinstance(tree, Body):
@@ -467,6 +472,18 @@ def _header(name: str, text: str) -> Test:
             return None
         values = [value for field, value in _headers(copy, facts) if field == name]
         return bool(values) and text in folded("\n".join(values))
+
+    return test
+
+
+def _in_head(name: str, text: str) -> Test:
+    def test(copy: CopyRow, facts: Facts | None) -> bool | None:
+        if facts is None:
+            return None
+        assert facts.head is not None
+        if text in facts.head and named_in(facts.head, name, text):
+            return True
+        return bool(copy.prefix) and named_in(head_text(fields.decoded(fields.split(copy.prefix))), name, text)
 
     return test
 

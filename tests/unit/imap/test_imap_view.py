@@ -107,6 +107,10 @@ class Conversation(RuleBasedStateMachine):
         for number, uid in enumerate(self.client, 1):
             assert self.view.number(uid) == number
         assert self.view.number(10**6) == 0
+        assert self.view.places(self.client[::-1]) == list(range(len(self.client), 0, -1))
+        assert self.view.places(self.client[-1:]) == ([len(self.client)] if self.client else [])
+        assert list(self.view.known([10**6, *self.client[::-1]])) == self.client[::-1]
+        assert list(self.view.known([10**6, *self.client[:1]])) == self.client[:1]
         assert list(self.view.numbers(self.client[1::2])) == list(range(2, len(self.client) + 1, 2))
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailtrap.message.collation import folded
-from mailtrap.message.facts import KINDS, Facts, compute, weight
+from mailtrap.message.facts import KINDS, Facts, compute, head_text, named_in, weight
 from mailtrap.message.parse import Mail
 from mailtrap.message.structure import served
 
@@ -135,3 +135,33 @@ def test_fields_are_the_same_with_and_without_the_tree(raw: bytes) -> None:
     assert facts.headers == known(raw, "headers").headers
     assert facts.envelope == known(raw, "envelope").envelope
     assert weight(facts) > 0
+
+
+def test_the_fields_asked_for_last_are_kept_and_no_others(eml) -> None:
+    facts = known(b"Subject: a\r\nFrom: b\r\nTo: c\r\n\r\nx", "header")
+    subject, sender = frozenset({b"subject"}), frozenset({b"from"})
+    first = facts.subset(subject, False)
+    assert first == b"Subject: a\r\n\r\n"
+    assert facts.subset(frozenset({b"subject"}), False) is first
+    assert facts.subset(subject, True) == b"From: b\r\nTo: c\r\n\r\n"
+    assert facts.subset(sender, False) == b"From: b\r\n\r\n"
+    assert facts.subset(subject, False) == first
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", "subject"]), st.text("xyÄß\n :", max_size=8)), max_size=5),
+    st.sampled_from(["a", "b", "subject"]), st.text("xyÄ :", max_size=3),
+)  # fmt: skip
+def test_a_field_is_found_in_the_text_of_the_header_as_in_the_fields(pairs, name, text) -> None:
+    wanted = folded(text)
+    assert named_in(head_text(pairs), name, wanted) is any(
+        field == name and wanted in folded(value.replace("\n", "\n ")) for field, value in pairs
+    )
+
+
+def test_a_line_end_in_an_encoded_word_begins_no_field() -> None:
+    facts = known(b"From: =?utf-8?q?a=0Asubject:_invoice?=\r\nSubject: other\r\n\r\nx", "head")
+    assert facts.head is not None
+    assert not named_in(facts.head, "subject", "invoice")
+    assert named_in(facts.head, "from", "invoice")
+    assert named_in(facts.head, "subject", "other")

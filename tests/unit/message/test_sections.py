@@ -185,4 +185,6 @@ def test_a_header_alone_gives_what_the_message_gives(pieces, names) -> None:
     data = served(b"".join(pieces) + b"\r\n\r\nbody: x\r\n")
     for wanted in (Section((), "HEADER"), Section((), "HEADER.FIELDS", frozenset(names))):
         assert wanted.of_header
-        assert wanted.of_fields(Mail(data).header) == wanted.of(data, parse(data))
+        header = Mail(data).header
+        alone = subset(header, 0, len(header), wanted.names) if wanted.names else header
+        assert alone == wanted.of(data, parse(data))

@@ -1,12 +1,23 @@
 """THREAD's algorithms."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailtrap.imap.threading import response
 from mailtrap.message.ordering import ThreadKeys
-from mailtrap.message.threads import ALGORITHMS, Item, Node
+from mailtrap.message.threads import ALGORITHMS, Forest, Messages
+
+
+class Item(NamedTuple):
+    """A message: one of each column."""
+
+    number: int
+    keys: ThreadKeys
+    arrived: float
 
 
 def mail(
@@ -16,13 +27,20 @@ def mail(
     return Item(number, keys, 1000.0 + number)
 
 
-def threads(name: str, *items: Item) -> list[Node]:
-    work = ALGORITHMS[name](items)
+def threads(name: str, *items: Item) -> Forest:
+    work = ALGORITHMS[name](Messages(*map(list, zip(*items, strict=True))) if items else Messages([], [], []))
     while True:
         try:
             next(work)
         except StopIteration as done:
             return done.value
+
+
+def walk(forest: Forest, root: int) -> Iterator[int]:
+    waiting = [root]
+    while waiting:
+        yield (node := waiting.pop())
+        waiting += forest.children.get(node, ())
 
 
 def said(name: str, *items: Item) -> str:
@@ -124,6 +142,13 @@ class TestRefs:
         assert said("REFS", mail(1, "a"), mail(2, "b"), mail(3, "c", "a")) == "(2)(1 3)"
 
 
+@pytest.mark.parametrize("name", ["REFERENCES", "REFS"])
+def test_others_may_run_meanwhile(name):
+    items = [mail(n, str(n), str(n - 1) if n % 3 else "", subject=str(n)) for n in range(1, 2001)]
+    work = ALGORITHMS[name](Messages(*map(list, zip(*items, strict=True))))
+    assert sum(1 for _ in work) > 10
+
+
 ITEMS = st.lists(
     st.tuples(
         st.sampled_from(["", "a", "b", "c", "d", "e", "f"]),
@@ -140,13 +165,13 @@ def test_each_message_once(name, drawn):
     items = [
         mail(n, own, refers, subject, re=re, sent=sent) for n, (own, refers, subject, re, sent) in enumerate(drawn, 1)
     ]
-    roots = threads(name, *items)
-    numbers = [node.item.number for root in roots for node in root.walk() if node.item is not None]
-    assert sorted(numbers) == list(range(1, len(items) + 1))
-    for root in roots:
-        for node in root.walk():
-            assert node.item is not None or node is root  # places are at the top alone
-            assert node.item is not None or len(node.children) > 1 or name == "REFERENCES"
+    forest = threads(name, *items)
+    size = len(items)
+    nodes = [node for root in forest.roots for node in walk(forest, root)]
+    assert sorted(forest.numbers[node] for node in nodes if node < size) == list(range(1, size + 1))
+    for node in nodes:
+        assert node < size or node in forest.roots  # places are at the top alone
+        assert node < size or len(forest.children[node]) > 1 or name == "REFERENCES"
 
 
 @given(drawn=st.lists(st.integers(0, 20), max_size=25), shuffled=st.randoms())
@@ -159,10 +184,11 @@ def test_whole_conversations_are_found_whatever_came_first(drawn, shuffled):
     items = [mail(n, str(n), " ".join(map(str, chain))) for n, chain in above.items()]
     shuffled.shuffle(items)
     found: dict[int, list[int]] = {}
-    for root in threads("REFS", *items):
-        waiting = [(root, [])]
-        while waiting:
-            node, chain = waiting.pop()
-            found[node.item.number] = chain
-            waiting += [(child, [*chain, node.item.number]) for child in node.children]
+    forest = threads("REFS", *items)
+    waiting: list[tuple[int, list[int]]] = [(root, []) for root in forest.roots]
+    while waiting:
+        node, chain = waiting.pop()
+        number = forest.numbers[node]
+        found[number] = chain
+        waiting += [(child, [*chain, number]) for child in forest.children.get(node, ())]
     assert found == above

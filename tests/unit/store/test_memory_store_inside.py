@@ -7,6 +7,7 @@ import tracemalloc
 import pytest
 
 from mailtrap import limits
+from mailtrap.store import cache
 from mailtrap.store.contract.common import BOB, EVE, EVERYTHING, Inbox, delivery, mail
 from mailtrap.store.memory import MemoryStore
 from mailtrap.store.memory_mailbox import Mailbox
@@ -185,3 +186,18 @@ def test_all_who_wait_for_news_share_one_answer(store: MemoryStore) -> None:
     store.set_flags(inbox.id, [1], ["\\Seen"], "add")
     assert [copy.uid for copy in store.changes(inbox.id, since).changed] == [1, 2]
     assert store.changes(inbox.id, since + 1).highestmodseq == since + 2
+
+
+def test_facts_of_a_message_that_was_taken_away_meanwhile_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    store.deliver(delivery(raw=b"Subject: a\r\n\r\nx"))
+    real = cache.computing.compute
+
+    def compute(facts, raw, kinds) -> None:
+        store.remove([1])
+        real(facts, raw, kinds)
+
+    monkeypatch.setattr(cache.computing, "compute", compute)
+    store.facts([1], ["size"])
+    assert list(store.facts([1], ["size"])) == [None]
+    assert len(store._facts) == 0

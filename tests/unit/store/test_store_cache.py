@@ -3,6 +3,8 @@
 from collections.abc import Collection
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailtrap import limits
 from mailtrap.message.facts import Facts
@@ -76,5 +78,43 @@ def test_the_cache_of_facts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = b"Subject: a\r\n\r\n" + b"word " * 400
     facts = cache.get(range(100), ["text", "headers"], lambda seq: raw)
     assert all(fact is not None and fact.text is not None for fact in facts)
-    assert cache._cache.weight <= 20_000
-    assert 1 <= len(cache._cache) < 20
+    assert cache.weight <= 20_000
+    assert 1 <= len(cache) < 20
+
+
+def test_what_was_asked_for_lately_stays_when_others_have_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FACTS_CACHE", 40_000)
+    cache = FactsCache()
+    raw = b"Subject: a\r\n\r\n" + b"word " * 400
+    favourite, *_ = cache.get(range(5), ["text"], lambda seq: raw)
+    for seq in range(5, 200):
+        assert cache.get([0], ["text"], lambda seq: raw)[0] is favourite
+        cache.get([seq], ["text"], lambda seq: raw)
+    assert cache.find([1], ["text"]) is None
+    assert cache.weight == sum(facts.weight for facts in cache._kept.values()) <= 40_000
+
+
+def test_what_is_found_without_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = FactsCache()
+    assert cache.find([1, 2], ["size"]) is None
+    known = cache.get([1, 2], ["size"], lambda seq: b"x" * seq)
+    assert cache.find([2, 1, 2], ["size"]) == [known[1], known[0], known[1]]
+    assert cache.find([2, 1], ["size", "header"]) is None
+    assert cache.find([2, 3], ["size"]) is None
+    cache.discard([1, 2, 3])
+    assert (cache.weight, len(cache)) == (0, 0)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["text", "headers", "drop"])), max_size=40))
+def test_the_weight_of_facts_is_their_sum(steps: list[tuple[int, str]]) -> None:
+    cache = FactsCache()
+    cache.limit = 6_000
+    for seq, kind in steps:
+        if kind == "drop":
+            cache.discard([seq])
+        else:
+            (facts,) = cache.get([seq], [kind], lambda seq: b"Subject: a\r\n\r\n" + b"word " * 100 * seq)
+            assert facts is not None
+            assert getattr(facts, kind) is not None
+        assert cache.weight == sum(facts.weight for facts in cache._kept.values()) <= cache.limit

@@ -100,7 +100,7 @@ def test_facts_are_asked_for_only_where_nothing_cheaper_decides(store: Counting)
 
 def test_only_the_kinds_that_are_needed(store: Counting) -> None:
     assert predicate(And((All(), Flag("x"), Larger(3)))).kinds == frozenset()
-    assert predicate(HeaderContains("a", "b")).kinds == {"headers"}
+    assert predicate(HeaderContains("a", "b")).kinds == {"head"}
     assert predicate(Not(Or((Body("b"), SentOn(THAT_DAY))))).kinds == {"text", "headers"}
     (copy,) = store.copies(fill(store, b"Subject: a\r\n\r\n").id)
     assert predicate(Body("b")).test(copy, None) is None

@@ -92,12 +92,12 @@ def answer(
         forget_saved(session, wanted)
         raise
     found, code = newest(session, found) if criteria is None else (found, "")
-    numbers = found if uid else [view.number(message) for message in found] if criteria else view.numbers(found)
+    numbers = found if uid else view.places(found) if criteria else view.numbers(found)
     modseq = b""
     if reader.modseq and found:  # RFC 7162, 3.1.5: of what is returned
         modseq = yield from searching.highest_modseq(store, mailbox, wanted.returned(found))
     if plain:
-        listed = b"".join([b" %d" % number for number in numbers])
+        listed = " ".join(["", *map(str, numbers)]).encode()
         yield b"* %b%b%b\r\n" % (verb.encode(), listed, b" (MODSEQ %b)" % modseq if modseq else b"")
     else:
         if "SAVE" in wanted:

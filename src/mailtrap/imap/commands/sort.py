@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from ... import clock
 from ...message import threads
-from ...message.threads import Item
-from ...wire.steps import Pause
+from ...message.facts import Facts
+from ...message.ordering import ThreadKeys
+from ...store.rows import CopyRow
 from .. import results, searching, threading
 from ..command import WITH_MAILBOX, Handled, command
 from ..ordered import read_criteria
@@ -54,17 +56,24 @@ def thread(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     if reader.modseq and (enabled := session.enable_condstore()):
         yield enabled
     found: Sequence[int] = view.known((yield from searching.find(store, view.mailbox.id, view.uids, tree)))
-    items: list[Item] = []
-    for copy, facts in (yield from searching.known(store, view.mailbox.id, found, ("threading",))):
-        assert facts.threading is not None
-        items.append(Item(copy.uid if uid else view.number(copy.uid), facts.threading, copy.internal_date))
-    work = threads.ALGORITHMS[name](items)
+    uids: list[int] = []
+    arrived: list[float] = []
+    keys: list[ThreadKeys] = []
+
+    def keep(copies: Sequence[CopyRow], facts: Sequence[Facts]) -> None:
+        uids.extend([copy.uid for copy in copies])
+        arrived.extend([copy.internal_date for copy in copies])
+        keys.extend([known.threading for known in facts if known.threading is not None])
+
+    yield from searching.known(store, view.mailbox.id, found, ("threading",), keep)
+    work = threads.ALGORITHMS[name](threads.Messages(uids if uid else view.places(uids), keys, arrived))
+    paused = clock.monotonic()
     while True:
         try:
             next(work)
         except StopIteration as done:
-            roots: list[threads.Node] = done.value
+            forest: threads.Forest = done.value
             break
-        yield Pause()
-    yield threading.response(roots)
+        paused = yield from searching.breathe(paused)
+    yield threading.response(forest)
     return Reply("OK", f"{'UID ' if uid else ''}THREAD completed")
