@@ -5,7 +5,7 @@ It is told between two commands or in IDLE, never into the middle of one (RFC 35
 
 import re
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import NoSuchMailbox
 from ..store.base import Store
@@ -41,21 +41,12 @@ def tell(session: "IMAPSession", *, expunges: bool, explicit: bool = False) -> S
     store = session.services.store
     mailbox = view.mailbox.id
     try:
-        changes: Changes = yield Call(store.changes, mailbox, view.modseq)
-        if changes.highestmodseq == view.modseq and not view.withheld:
-            return
-        current: Snapshot | None = None
-        recent_from: int | None = None
-        if changes.vanished or not changes.complete or any(copy.uid > view.last for copy in changes.changed):
-            if changes.changed and changes.changed[-1].uid > view.last:
-                recent_from = yield Call(_take_recent, store, mailbox, view.read_only or session.rev2)
-            current = yield Call(store.snapshot, mailbox)
-            assert current is not None
-            if current.mailbox.highestmodseq != changes.highestmodseq:
-                # what came between the questions may have been taken as recent too: it is told now
-                changes = yield Call(store.changes, mailbox, view.modseq)
+        found: _Found = yield Call(_find, store, mailbox, view.modseq, view.last, view.read_only or session.rev2)
     except NoSuchMailbox:
         raise Goodbye("The selected mailbox was deleted", "UNAVAILABLE") from None
+    changes, current, recent_from = found
+    if changes.highestmodseq == view.modseq and not view.withheld:
+        return
     if changes.uidvalidity != view.mailbox.uidvalidity:
         raise Goodbye("The selected mailbox has a new UIDVALIDITY", "UNAVAILABLE")
     if expunges and not explicit and not session.uid_only and (current is not None or view.withheld):
@@ -101,8 +92,31 @@ def _updated(
     return context.response(context.become(found), view.number)
 
 
-def _take_recent(store: Store, mailbox: int, peek: bool) -> int:
-    return store.take_recent(mailbox, peek=peek)
+class _Found(NamedTuple):
+    """What happened; where UIDs came or went also all there are, and where they came the lowest recent one."""
+
+    changes: Changes
+    current: Snapshot | None = None
+    recent_from: int | None = None
+
+
+def _find(store: Store, mailbox: int, since: int, last: int, peek: bool) -> _Found:
+    """Ask a store what happened in a mailbox after a MODSEQ.
+
+    Args:
+        last: the highest UID that is known.
+        peek: nothing is taken as recent (RFC 3501, 2.3.2).
+    """
+    changes = store.changes(mailbox, since)
+    came = bool(changes.changed) and changes.changed[-1].uid > last
+    if not (came or changes.vanished) and changes.complete:
+        return _Found(changes)
+    recent_from = store.take_recent(mailbox, peek=peek) if came else None
+    current = store.snapshot(mailbox)
+    if current.mailbox.highestmodseq != changes.highestmodseq:
+        # what came between the questions may have been taken as recent too: it is told now
+        changes = store.changes(mailbox, since)
+    return _Found(changes, current, recent_from)
 
 
 def _said(session: "IMAPSession", view: View, news: News, changes: Changes, recent_from: int | None) -> bytes:
@@ -139,7 +153,8 @@ def flags_of(view: View, copy: CopyRow) -> bytes:
 
 def new_keywords(view: View, copies: Sequence[CopyRow]) -> bytes:
     """FLAGS and PERMANENTFLAGS where keywords came to be that the client does not know (RFC 3501, 7.2.6)."""
-    found = {keyword for flags in {copy.flags for copy in copies} for keyword in flags if not keyword.startswith("\\")}
+    used = {copy.flags for copy in copies if copy.flags}
+    found = {keyword for flags in used for keyword in flags if not keyword.startswith("\\")}
     if found <= view.keywords:
         return b""
     view.keywords |= found

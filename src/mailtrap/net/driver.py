@@ -242,6 +242,10 @@ class Driver(Connection):
             self._state = _RUNNING
             self._pump()
 
+    def let_go(self, data: bytes) -> None:
+        """Send what the hub held: nothing else was sent meanwhile, as the session went no further."""
+        self._write(data)
+
     # ------------------------------------------------------------ steps
 
     def _go_on(self) -> None:
@@ -328,7 +332,11 @@ class Driver(Connection):
             self.hub.loop.call_soon(self._next_turn)
         if out:
             if self._pipe is None and not self._chunks and size <= _WRITE_CHUNK:  # a wire that closes takes nothing
-                self._write(out[0] if len(out) == 1 else b"".join(out))
+                data = out[0] if len(out) == 1 else b"".join(out)
+                if self.hub.held is None:
+                    self._write(data)
+                else:
+                    self.hub.held.append((self, data))
             else:
                 self._flush(out)
 

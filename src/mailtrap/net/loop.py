@@ -110,8 +110,10 @@ class LoopThread:
         # The flag goes down before the queue is emptied (_drain), so whoever finds it up was in time.
         if not self._woken and self.loop is not None:
             self._woken = True
+            # from the loop's own thread it needs no wake-up, which is two system calls
+            call = self.loop.call_soon if threading.get_ident() == self.ident else self.loop.call_soon_threadsafe
             try:
-                self.loop.call_soon_threadsafe(self._drain)
+                call(self._drain)
             except RuntimeError:  # the loop is closed
                 self._woken = False
                 self._posted.clear()

@@ -38,9 +38,9 @@ class Mailbox:
     """A mailbox and its copies."""
 
     __slots__ = (
-        "_arrived", "_log", "_log_uids", "_messages", "_own", "_told", "_uid_tuple", "_uids", "_vanished", "account",
-        "acl", "alive", "annotations", "deleted", "deleted_size", "forgotten", "highestmodseq", "id", "name",
-        "recent_from", "selectable", "size", "special_use", "uidnext", "uidvalidity", "unread", "unseen",
+        "_arrived", "_log", "_log_uids", "_messages", "_own", "_snapshot", "_stamped", "_told", "_uid_tuple", "_uids",
+        "_vanished", "account", "acl", "alive", "annotations", "deleted", "deleted_size", "forgotten", "highestmodseq",
+        "id", "name", "recent_from", "selectable", "size", "special_use", "uidnext", "uidvalidity", "unread", "unseen",
     )  # fmt: skip
 
     def __init__(self, id: int, account: Key, name: str, uidvalidity: int, selectable: bool = True) -> None:  # noqa: A002
@@ -67,7 +67,9 @@ class Mailbox:
         self._own: dict[int, CopyRow] = {}  # by UID: the copies that are not as they arrived
         self._log = array("Q")  # MODSEQs of flag changes
         self._log_uids = array("Q")
-        self._uid_tuple: tuple[int, ...] | None = ()
+        self._uid_tuple: tuple[int, ...] | None = ()  # the first of them; None: others
+        self._snapshot: Snapshot | None = None
+        self._stamped: tuple[object, ...] = ()
         self._told: tuple[int, Changes] | None = None  # a MODSEQ, and what happened after it
         self.unseen = self.deleted = self.size = self.deleted_size = 0
         self.unread = 0  # of the unseen, those that were submitted
@@ -85,10 +87,23 @@ class Mailbox:
         return len(self._uids)
 
     def snapshot(self) -> Snapshot:
-        """All UIDs; the tuple is shared until they change."""
-        if self._uid_tuple is None:
-            self._uid_tuple = tuple(self._uids)
-        return Snapshot(self.row(), self._uid_tuple)
+        """All UIDs. Who asks while nothing changes gets the same; with arrivals the UIDs before them are shared."""
+        uids = self._uid_tuple
+        if uids is None:
+            uids = self._uid_tuple = tuple(self._uids)
+        elif len(uids) < len(self._uids):
+            uids = self._uid_tuple = uids + tuple(self._uids[len(uids) :])
+        kept = self._snapshot
+        if kept is None or kept.uids is not uids or self._stamp() != self._stamped:
+            kept = self._snapshot = Snapshot(self.row(), uids)
+            self._stamped = self._stamp()
+        return kept
+
+    def _stamp(self) -> tuple[object, ...]:
+        """What a row says and can change."""
+        return (
+            self.highestmodseq, self.uidnext, self.uidvalidity, self.name, self.special_use, self.selectable, self.acl
+        )  # fmt: skip
 
     def status(self) -> Status:
         """The counts."""
@@ -217,7 +232,6 @@ class Mailbox:
         self._uids.append(uid)
         self._arrived.append(modseq)
         self._messages.append(message)
-        self._uid_tuple = None
         if flags or prefix or internal != message.received_at or saved != message.received_at:
             self._own[uid] = CopyRow(uid, message, flags, modseq, internal, saved, prefix)
             if DELETED in flags:
@@ -251,7 +265,6 @@ class Mailbox:
         self.deleted += deleted
         self.uidnext = uids.stop
         self.highestmodseq = modseq
-        self._uid_tuple = None
         return uids
 
     def set_flags(

@@ -511,6 +511,52 @@ def test_many_hints_are_one_wake_up(fake):
     assert woken == [True]
 
 
+def test_who_is_woken_together_is_heard_after_all_are_woken(fake):
+    woken = []
+    heard = []
+
+    def script(name, says):
+        def steps(machine):
+            yield Watch([5])
+            yield NEED_DATA
+            woken.append(name)
+            yield Watch([5, 6])
+            yield from says
+            yield NEED_DATA
+            yield b"again " + name
+
+        return steps
+
+    names = [b"a", b"b", b"c"]
+    transports = []
+    for name in names:
+        driver, transport, _ = fake.connect(script(name, [b"hello ", name]))
+        driver._write = lambda data, write=driver._write: (heard.append(len(woken)), write(data))
+        transports.append(transport)
+    _, leaving, _ = fake.connect(script(b"d", [b"bye", Close()]))
+
+    def raising(machine):
+        yield Watch([5])
+        yield NEED_DATA
+        yield b"before"
+        raise RuntimeError("spoiled")
+
+    _, failed, _ = fake.connect(raising)
+    fake.run(fake.hub.hint, Hint(1, {5: 1}))
+    fake.turn()
+    assert sorted(woken) == [*names, b"d"]
+    assert heard == [4, 4, 4]
+    assert [transport.written for transport in transports] == [b"hello a", b"hello b", b"hello c"]
+    assert leaving.written == b"bye"
+    assert leaving.closed
+    assert failed.written == b"before"
+    assert [str(error) for error, _ in fake.reported] == ["spoiled"]
+    fake.reported.clear()
+    fake.run(fake.hub.hint, Hint(2, {6: 2}))
+    fake.turn()
+    assert [transport.written for transport in transports] == [b"hello aagain a", b"hello bagain b", b"hello cagain c"]
+
+
 def test_an_account_can_be_watched(fake):
     bob, eve = Key("", "bob@example.com"), Key("", "eve@example.com")
     woken = []

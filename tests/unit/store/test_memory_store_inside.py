@@ -201,3 +201,28 @@ def test_facts_of_a_message_that_was_taken_away_meanwhile_are_not_kept(monkeypat
     store.facts([1], ["size"])
     assert list(store.facts([1], ["size"])) == [None]
     assert len(store._facts) == 0
+
+
+def test_a_snapshot_is_shared_until_something_changes(store: MemoryStore) -> None:
+    box = Inbox(store, 3)
+    work = store.create_mailbox(BOB, "Work")
+    store.copy(box.id, [1, 2, 3], work.id)
+    first = store.snapshot(work.id)
+    assert store.snapshot(work.id) is first
+    store.copy(box.id, [1], work.id)
+    second = store.snapshot(work.id)
+    assert (first.uids, second.uids) == ((1, 2, 3), (1, 2, 3, 4))
+    assert second.mailbox.uidnext == 5
+    store.set_flags(work.id, [1], ["\\Seen"], "add")
+    third = store.snapshot(work.id)
+    assert third.uids is second.uids
+    assert third.mailbox.highestmodseq == second.mailbox.highestmodseq + 1
+    store.rename_mailbox(work.id, "Done")
+    assert store.snapshot(work.id).mailbox.name == "Done"
+    store.set_rights(work.id, "eve@example.com", "lr")
+    assert "eve@example.com" in store.snapshot(work.id).mailbox.acl
+    store.expunge(work.id, [4])
+    store.copy(box.id, [1, 2], work.id)
+    assert store.snapshot(work.id).uids == (1, 2, 3, 5, 6)
+    store.renumber(work.id)
+    assert store.snapshot(work.id).uids == (1, 2, 3, 4, 5)
