@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test test-oldest lint types types-of-examples check bench wheel clean
+.PHONY: serve test test-oldest test-newest lint types types-of-examples check bench wheel clean
 
 serve: $(STAMP)
 	$(BIN)/mailtrap serve $(ARGS)
@@ -17,6 +17,21 @@ test-oldest: $(STAMP)
 	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/oldest 'pytest==8.0.*'
 	PYTHONPATH=$(VENV)/oldest $(BIN)/python -m pytest -n auto \
 		tests/plugin/test_fixtures.py tests/plugin/test_settings.py tests/plugin/test_reports.py
+
+# The plugin under the newest Python that is here, with the newest frameworks: Django 6.1 needs more than ours does.
+NEWEST ?= $(shell ls /usr/bin/python3.1[2-9] /usr/local/bin/python3.1[2-9] \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[2-9].*/bin/python3.1[2-9] 2>/dev/null | \
+	awk -F/ '{ print $$NF, $$0 }' | sort -V | tail -n 1 | cut -d ' ' -f 2-)
+
+test-newest:
+ifeq ($(NEWEST),)
+	@echo 'NOT TRIED: no Python newer than 3.11 is here, and so no Django 6.1 with its MAILERS (make test-newest NEWEST=...)'
+else
+	$(NEWEST) -m venv $(VENV)/newest
+	$(VENV)/newest/bin/pip install --quiet --editable '.[test]' django pytest-django
+	env -u MAILTRAP_NO_SKIP $(VENV)/newest/bin/python -m pytest -n auto $(or $(ARGS),tests/plugin tests/unit/net)
+	$(VENV)/newest/bin/python -m pytest -n auto tests/examples tests/unit/test_frameworks.py -k django
+endif
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -124,18 +124,26 @@ def mailtrap_dns() -> "Iterator[Zone]":
 def mailtrap_django(mailserver: "MailServer") -> "Iterator[MailServer]":
     """Django's mail settings point here for this test, whatever backend its test runner has put in."""
     import warnings
+    from contextlib import contextmanager
 
     try:
         from django.test import override_settings  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
         raise pytest.UsageError(f"the fixture mailtrap_django needs Django: {error}") from error
     override = override_settings(**mailserver.config_for("django"))
-    with warnings.catch_warnings():
-        # a project that still uses EMAIL_* under Django 6.1 was told so at its own settings
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
+
+    @contextmanager
+    def silently() -> Iterator[None]:
+        with warnings.catch_warnings():
+            # a project that still uses EMAIL_* under Django 6.1 was told so at its own settings
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            yield
+
+    with silently():
         override.enable()
     try:
         yield mailserver
     finally:
-        override.disable()
+        with silently():
+            override.disable()

@@ -1,6 +1,7 @@
 """A suite of somebody's own, run with the plugin."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,51 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         return (pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess)(*arguments)
 
     return run
+
+
+@pytest.fixture
+def ends(run: Run) -> Callable[..., None]:
+    """Run test code as ``run`` does, that has to end with ``outcomes`` and show ``lines``, in this order."""
+
+    def ends(source: str, *args: str, outcomes: Mapping[str, int], lines: Sequence[str] = (), **suite: Any) -> None:
+        result = run(source, *args, **suite)
+        result.assert_outcomes(**outcomes)
+        result.stdout.fnmatch_lines(lines)
+
+    return ends
+
+
+@pytest.fixture
+def interrupted(run: Run) -> Callable[..., None]:
+    """Run a test that waits, in which Ctrl-C is pressed; it has to leave no thread behind."""
+
+    def interrupted(*args: str) -> None:
+        result = run(
+            """
+            import signal
+            import threading
+
+            def test_it(mailserver):
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+                main = threading.main_thread().ident
+                threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGINT)).start()
+                mailserver.message(timeout=60)
+
+            def test_it_is_not_run(mailserver):
+                raise AssertionError("the run went on")
+            """,
+            *args,
+            conftest="""
+import threading
+
+def pytest_unconfigure(config):
+    left = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    print("left behind:", [thread.name for thread in left if not isinstance(thread, threading.Timer)])
+""",
+            subprocess=True,
+        )
+        assert result.ret == pytest.ExitCode.INTERRUPTED
+        result.stdout.fnmatch_lines(["*KeyboardInterrupt*", "left behind: [[][]]"])
+        result.stdout.no_fnmatch_line("*the run went on*")
+
+    return interrupted

@@ -76,7 +76,7 @@ class TestWhatIsKept:
         assert b"\r\nSubject: Reset: <b>now</b>\r\n" in (folder / "001-Reset-b-now-b.eml").read_bytes()
         transcript = (folder / "transcript.txt").read_text()
         assert re.search(r"=== \S+ smtp from 127\.0\.0\.1:\d+\nS 220 ", transcript)
-        assert "rcpt TO:<bob@example.com>" in transcript
+        assert "rcpt to:<bob@example.com>" in transcript.lower()
 
     def test_the_page(self, run, pytester):
         run(SUITE)

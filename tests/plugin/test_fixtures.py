@@ -212,8 +212,11 @@ def test_environment(run, monkeypatch):
     ).assert_outcomes(passed=2)
 
 
-def test_django(run):
-    pytest.importorskip("django")
+@pytest.mark.parametrize("mailers", [False, True])
+def test_django(run, mailers):
+    django = pytest.importorskip("django")
+    if mailers and django.VERSION < (6, 1):
+        pytest.skip(f"Django {django.__version__} has no MAILERS")
     run(
         """
         import django
@@ -222,9 +225,11 @@ def test_django(run):
         from django.core import mail
         from django.test.utils import setup_test_environment, teardown_test_environment
 
+        MAILERS = dict(MAILERS=dict(default={}, bulk={})) if WITH_MAILERS else {}
+
         @pytest.fixture(autouse=True)
         def environment():
-            settings.configured or settings.configure(DEFAULT_FROM_EMAIL="app@example.com")
+            settings.configured or settings.configure(DEFAULT_FROM_EMAIL="app@example.com", **MAILERS)
             setup_test_environment()
             yield
             teardown_test_environment()
@@ -238,9 +243,17 @@ def test_django(run):
             mail.send_mail("Reset", "Here", None, ["bob@example.com"])
             assert len(mail.outbox) == 1
             mailserver.assert_no_message()
-        """,
+
+        @pytest.mark.skipif(not MAILERS, reason="one way to send only")
+        def test_other_ways_to_send(mailtrap_django):
+            mail.EmailMessage("News", "Here", None, ["bob@example.com"]).send(using="bulk")
+            assert mailtrap_django.message(to="bob@example.com").subject == "News"
+            with pytest.raises(AttributeError, match="MAILERS"):
+                settings.EMAIL_HOST
+        """.replace("WITH_MAILERS", str(mailers)),
+        ini="    ignore:Django 2028 will not have a default mailer",
         subprocess=True,
-    ).assert_outcomes(passed=2)
+    ).assert_outcomes(passed=2 + mailers, skipped=1 - mailers)
 
 
 def test_django_is_needed_for_its_fixture(run):

@@ -62,8 +62,8 @@ def pytest_mailtrap_configure(server):
     ).assert_outcomes(passed=1)
 
 
-def test_an_exception_in_configure_is_an_error_of_the_tests_and_nothing_stays_behind(run):
-    result = run(
+def test_an_exception_in_configure_is_an_error_of_the_tests_and_nothing_stays_behind(ends):
+    ends(
         """
         import threading
 
@@ -83,9 +83,9 @@ BEFORE = threading.enumerate()
 def pytest_mailtrap_configure(config, server):
     raise LookupError("no account for the app")
 """,
+        outcomes={"errors": 1, "passed": 1},
+        lines=["*pytest_mailtrap_configure*", "E *LookupError: no account for the app"],
     )
-    result.assert_outcomes(errors=1, passed=1)
-    result.stdout.fnmatch_lines(["*pytest_mailtrap_configure*", "E *LookupError: no account for the app"])
 
 
 def test_each_message_is_told_once_in_order_in_the_tests_thread(run):
@@ -151,8 +151,8 @@ def test_an_exception_fails_the_test_in_its_call_phase(run):
     result.stdout.no_fnmatch_line("*watch.py*")
 
 
-def test_the_messages_after_one_that_failed_are_told_too(run):
-    result = run(
+def test_the_messages_after_one_that_failed_are_told_too(ends):
+    ends(
         """
         from helpers import send
 
@@ -161,20 +161,18 @@ def test_the_messages_after_one_that_failed_are_told_too(run):
                 send(mailserver, subject=subject)
         """,
         conftest=BROKEN_POLICY,
-    )
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        [
+        outcomes={"failed": 1},
+        lines=[
             "*ExceptionGroup: pytest_mailtrap_message failed for 2 messages*",
             "*one has no List-Unsubscribe*",
             "*two has no List-Unsubscribe*",
-        ]
+        ],
     )
 
 
 @pytest.mark.parametrize(("call", "outcome"), [("fail", "failed"), ("skip", "skipped")])
-def test_outcomes_of_pytest_work_in_it(run, call, outcome):
-    result = run(
+def test_outcomes_of_pytest_work_in_it(ends, call, outcome):
+    ends(
         """
         from helpers import send
 
@@ -188,13 +186,13 @@ import pytest
 def pytest_mailtrap_message(message):
     pytest.{call}("not this one")
 """,
+        outcomes={outcome: 1},
+        lines=["*not this one*"],
     )
-    result.assert_outcomes(**{outcome: 1})
-    result.stdout.fnmatch_lines(["*not this one*"])
 
 
-def test_a_failed_tests_own_failure_comes_first(run):
-    result = run(
+def test_a_failed_tests_own_failure_comes_first(ends):
+    ends(
         """
         from helpers import send
 
@@ -203,9 +201,9 @@ def test_a_failed_tests_own_failure_comes_first(run):
             assert 1 == 2
         """,
         conftest=BROKEN_POLICY,
+        outcomes={"failed": 1, "errors": 1},
+        lines=["*ERROR at teardown of test_news*", "*no List-Unsubscribe*", "E *assert 1 == 2"],
     )
-    result.assert_outcomes(failed=1, errors=1)
-    result.stdout.fnmatch_lines(["*ERROR at teardown of test_news*", "*no List-Unsubscribe*", "E *assert 1 == 2"])
 
 
 def test_mail_after_the_call_phase_is_told_at_teardown(run):
@@ -260,9 +258,9 @@ def test_an_implementation_that_asks_for_another_argument_is_refused(run):
     result.stderr.fnmatch_lines(["*pytest_mailtrap_message*mail*"])
 
 
-def test_under_xdist_hooks_run_in_the_worker(run):
+def test_under_xdist_hooks_run_in_the_worker(ends):
     pytest.importorskip("xdist")
-    result = run(
+    ends(
         """
         import pytest
         from helpers import send
@@ -281,6 +279,6 @@ def pytest_mailtrap_message(item, message):
     assert message.subject == "mail 0", f"{message.subject} is not the first"
 """,
         subprocess=True,
+        outcomes={"passed": 1, "failed": 3},
+        lines=["*mail 3 is not the first*"],
     )
-    result.assert_outcomes(passed=1, failed=3)
-    result.stdout.fnmatch_lines(["*mail 3 is not the first*"])

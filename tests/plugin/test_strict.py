@@ -5,8 +5,8 @@ import pytest
 STRICT = "mailtrap_strict = true"
 
 
-def test_strays(run):
-    result = run(
+def test_strays(ends):
+    ends(
         """
         import re
         from helpers import send
@@ -24,14 +24,12 @@ def test_strays(run):
             pass
         """,
         ini=STRICT,
-    )
-    result.assert_outcomes(failed=2, passed=1)
-    result.stdout.fnmatch_lines(
-        [
+        outcomes={"failed": 2, "passed": 1},
+        lines=[
             "E *UnexpectedMessage: a message came that the test did not look at (mailtrap_strict):",
             "*<Message #2 'stray'*",
             "E *UnexpectedMessage: 2 messages came that the test did not look at (mailtrap_strict):",
-        ]
+        ],
     )
 
 
@@ -115,8 +113,8 @@ def test_what_is_none(run):
     ).assert_outcomes(failed=1, passed=1)
 
 
-def test_what_comes_in_teardown(run):
-    result = run(
+def test_what_comes_in_teardown(ends):
+    ends(
         """
         import pytest
         from helpers import send
@@ -130,9 +128,9 @@ def test_what_comes_in_teardown(run):
             pass
         """,
         ini=STRICT,
+        outcomes={"passed": 1, "errors": 1},
+        lines=["*ERROR at teardown of test_it*", "E *UnexpectedMessage: a message came*"],
     )
-    result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*ERROR at teardown of test_it*", "E *UnexpectedMessage: a message came*"])
 
 
 def test_the_tests_own_failure_comes_first(run):
@@ -149,8 +147,8 @@ def test_the_tests_own_failure_comes_first(run):
     result.stdout.fnmatch_lines(["E *assert 1 == 2"])
 
 
-def test_late_mail(run):
-    result = run(
+def test_late_mail(ends):
+    ends(
         """
         from helpers import send
 
@@ -163,11 +161,9 @@ def test_late_mail(run):
             send(mailserver, to=late[0], subject="too late")
         """,
         ini=STRICT,
-    )
-    result.assert_outcomes(passed=2, errors=1, warnings=1)
-    result.stdout.fnmatch_lines(
-        [
+        outcomes={"passed": 2, "errors": 1, "warnings": 1},
+        lines=[
             "E *UnexpectedMessage: mail came too late (mailtrap_strict):",
             "*'too late'*its test test_it.py::test_first*",
-        ]
+        ],
     )

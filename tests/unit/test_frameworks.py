@@ -52,6 +52,7 @@ def test_django_without_mailers(server: MailServer, monkeypatch: pytest.MonkeyPa
 
 
 def test_django_with_mailers(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in, for Pythons older than 3.12 have no such Django: the real one is in ``make test-newest``."""
     django = type(sys)("django")
     monkeypatch.setitem(sys.modules, "django", django)
     monkeypatch.delitem(sys.modules, "django.conf", raising=False)
@@ -86,6 +87,7 @@ def run(code: str, **values: object) -> None:
 
 
 def test_real_django(server: MailServer) -> None:
+    """With the one that is installed: 6.1, which has ``MAILERS``, needs Python 3.12."""
     pytest.importorskip("django")
     code = """
 from django.conf import settings

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailtrap import MailServer, MessageNotFound, clock
+from mailtrap import MailServer, MessageNotFound
 from mailtrap.delivery.retention import Most, Retention
 from mailtrap.errors import StoreError
 from mailtrap.scopes import Scopes
@@ -214,10 +214,12 @@ def test_a_removal_that_fails_is_reported_and_tried_again_later() -> None:
         def remove(self, seqs: Any, *, evicted: bool = False) -> int:
             if self.fails:
                 raise StoreError("not now")
-            return super().remove(seqs, evicted=evicted)
+            count = super().remove(seqs, evicted=evicted)
+            removed.set()
+            return count
 
     store, reported = Failing(), list[BaseException]()
-    failed = threading.Event()
+    failed, removed = threading.Event(), threading.Event()
 
     def report(error: BaseException) -> None:
         reported.append(error)
@@ -231,8 +233,6 @@ def test_a_removal_that_fails_is_reported_and_tried_again_later() -> None:
     assert str(reported[0]) == "not now"
     store.fails = False
     store.deliver(delivery(BOB))
-    end = clock.monotonic() + PATIENCE
-    while store.tally().messages > 1:
-        assert clock.monotonic() < end
-        clock.sleep(0.001)
+    assert removed.wait(PATIENCE)
     retention.close()
+    assert store.tally().messages == 1
