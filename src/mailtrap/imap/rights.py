@@ -64,16 +64,20 @@ def told(rights: frozenset[str] | str) -> str:
     return known + "".join(old for old, parts in _OLD.items() if not set(parts).isdisjoint(rights))
 
 
-def require(rights: frozenset[str], needed: str) -> None:
+def require(rights: frozenset[str], needed: str, *, missing: str = "NONEXISTENT") -> None:
     """That a user has all of these rights.
+
+    Args:
+        missing: the response code where there is no such mailbox.
 
     Raises:
         Refusal: one is missing (RFC 4314, 6). Without the right to look a mailbox up it is not there.
     """
     if "l" not in rights and rights.isdisjoint(needed):
-        raise Refusal("There is no such mailbox", "NONEXISTENT")
-    if missing := [right for right in needed if right not in rights]:
-        raise Refusal(f"The right {missing[0]} is missing", "NOPERM")
+        raise Refusal("There is no such mailbox", missing)
+    for right in needed:
+        if right not in rights:
+            raise Refusal(f"The right {right} is missing", "NOPERM")
 
 
 def selected_rights(session: "IMAPSession") -> Generator[Step, Any, frozenset[str]]:

@@ -278,7 +278,8 @@ class Store(ABC):
     def rename_mailbox(self, mailbox: int, name: str) -> None:
         """Rename a mailbox with its children; id, UIDs and UIDVALIDITY stay.
 
-        INBOX: its copies move to a new mailbox, and it stays with its children (RFC 9051, 6.3.6). A name that an older
+        INBOX: its copies move to a new mailbox, and it stays with its children (RFC 9051, 6.3.6); its annotations are
+        copied (RFC 5464, 4.1). A name that an older
         mailbox had with a greater UIDVALIDITY gives a new UIDVALIDITY (RFC 9051, 2.3.1.1). Superior names come to be.
         Raises ``MailboxExists`` for a name that is taken, ``NotAllowed`` for one below itself.
         """
@@ -296,6 +297,10 @@ class Store(ABC):
         self, mailbox: int, identifier: str, rights: Iterable[str] | None, mode: FlagMode = "replace"
     ) -> MailboxRow:
         """Give an identifier rights on a mailbox, some more or some less; None takes it out of the list."""
+
+    @abstractmethod
+    def set_special_use(self, mailbox: int, uses: Iterable[str]) -> MailboxRow:
+        """Give a mailbox these special uses (RFC 6154) and no others. ``NotAllowed`` for one of the account ``all``."""
 
     @abstractmethod
     def shared(self, scope: str, identifiers: Collection[str]) -> Sequence[MailboxRow]:

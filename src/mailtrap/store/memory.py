@@ -469,6 +469,7 @@ class MemoryStore(Store):
             name = self._directory.new_name(box, name)
             if box.name == INBOX:
                 new = self._directory.selectable(self._directory.account(box.account), name)
+                new.annotations = {owner: dict(entries) for owner, entries in box.annotations.items()}
                 self._transfer(box, box.find(None), new, move=True)
                 hint = self._hint([box, new], audience(box.account, new.acl))
             else:
@@ -499,6 +500,17 @@ class MemoryStore(Store):
             before = audience(box.account, box.acl)
             self._directory.set_rights(box, identifier, asked, mode)
             row, hint = box.row(), self._hint([box], before | audience(box.account, box.acl))
+        self._tell(hint)
+        return row
+
+    def set_special_use(self, mailbox: int, uses: Iterable[str]) -> MailboxRow:
+        becomes = frozenset(uses)
+        with self._lock:
+            self._check_open()
+            box = self._directory.mailbox(mailbox)
+            _check_not_all(box.account)
+            box.special_use = becomes
+            row, hint = box.row(), self._hint([box], audience(box.account, box.acl))
         self._tell(hint)
         return row
 

@@ -436,6 +436,14 @@ class Directory:
         self._changed.add(box.id)
         self.tell(box, accounts=before | box.audience())
 
+    def set_special_use(self, mailbox: int, uses: Iterable[str]) -> None:
+        """Change the special uses of a mailbox."""
+        self.hold_directory()
+        box = self.own_box(mailbox)
+        box.special_use = json.dumps(sorted(set(uses)))
+        self._changed.add(box.id)
+        self.tell(box, accounts=box.audience())
+
     def annotate(self, key: Key, mailbox: int | None, entries: Mapping[str, bytes | None]) -> None:
         """Change annotations of a mailbox or of the server."""
         self.hold_directory()
@@ -448,6 +456,13 @@ class Directory:
             if value is not None:
                 self.db.execute("INSERT INTO annotation VALUES (?, ?, ?, ?)", (*place, value))
         self.tell(accounts={key} | ({Key(key.scope, ALL)} if box is None else box.audience()))
+
+    def copy_annotations(self, box: Box, new: Box) -> None:
+        """Give everybody's annotations of a mailbox to one that has none yet."""
+        self.db.execute(
+            "INSERT INTO annotation SELECT account, CAST(? AS BIGINT), name, value FROM annotation WHERE mailbox = ?",
+            (new.id, box.id),
+        )
 
     def _names(self, account: int) -> dict[str, int]:
         found = self.db.execute("SELECT name, id FROM mailbox WHERE account = ?", (account,))

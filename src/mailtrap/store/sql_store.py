@@ -313,6 +313,11 @@ class SQLStore(Store):
         self._write(lambda work: work.set_rights(mailbox, identifier, asked, mode))
         return self.mailbox_row(mailbox)
 
+    def set_special_use(self, mailbox: int, uses: Iterable[str]) -> MailboxRow:
+        becomes = list(uses)
+        self._write(lambda work: work.set_special_use(mailbox, becomes))
+        return self.mailbox_row(mailbox)
+
     def shared(self, scope: str, identifiers: Collection[str]) -> Sequence[MailboxRow]:
         with self._read() as db:
             found = db.execute(f"{MAILBOX} WHERE acl != '{{}}' AND scope = ?", (text(scope),)).fetchall()

@@ -292,6 +292,7 @@ class Work(Directory):
         if box.name == INBOX:
             new = self._new_mailbox(box.account, name)
             self.tell(box, new, accounts={box.key})
+            self.copy_annotations(box, new)
             self._transfer(box, self._copies(box, None), new, move=True)
         else:
             self.rename(box, name)

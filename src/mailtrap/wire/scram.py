@@ -143,8 +143,14 @@ def _base64(octets: bytes) -> bytes:
 
 def saslprep(text: str) -> str:
     """A password in the form both sides hash (RFC 4013); one that has none is left alone."""
+    prepared = prepare(text)
+    return text if prepared is None else prepared
+
+
+def prepare(text: str) -> str | None:
+    """A user name or password in its one form (RFC 4013); None where it has none, because of what must not be in it."""
     if text.isascii():
-        return text
+        return text if text.isprintable() else None
     import stringprep  # tables that few need
     import unicodedata
 
@@ -158,5 +164,5 @@ def saslprep(text: str) -> str:
         stringprep.in_table_c9,
     )  # fmt: skip
     if any(test(c) for c in prepared for test in prohibited):
-        return text
+        return None
     return prepared

@@ -64,6 +64,20 @@ class TestCommands:
         )
         assert bob.ok(f"LISTRIGHTS INBOX {BOB}") == b"* LISTRIGHTS INBOX bob@example.com lra s w i p k x t e c d\r\n"
 
+    def test_listrights_tells_the_identifier_as_it_was_given(self, bob):
+        # RFC 4314, 3.4
+        assert bob.ok("LISTRIGHTS INBOX Eve+Tag@Example.COM").startswith(b"* LISTRIGHTS INBOX Eve+Tag@Example.COM ")
+        assert bob.ok(f"LISTRIGHTS INBOX {BOB.upper()}").startswith(b"* LISTRIGHTS INBOX BOB@EXAMPLE.COM lra s ")
+        assert bob.ok("LISTRIGHTS INBOX Anyone").startswith(b'* LISTRIGHTS INBOX Anyone "" ')
+
+    def test_identifiers_are_prepared(self, bob):
+        # RFC 4314, 3: with SASLprep; BAD where that fails or leaves nothing
+        assert b" BAD " in bob.literal(b"SETACL INBOX {} lr", "\u00ad".encode())
+        assert b" BAD " in bob.literal(b"SETACL INBOX {} lr", "eve\ufffd".encode())
+        assert b" BAD " in bob.literal(b"SETACL INBOX {} lr", b"eve\x01")
+        assert b" OK " in bob.literal(b"SETACL INBOX {} lr", "e\u00adve\u2168@example.com".encode())
+        assert b" eveix@example.com lr" in bob.ok("GETACL INBOX")
+
     def test_an_owner_can_be_restricted_but_never_locked_out(self, bob):
         assert bob.ok(f"SETACL INBOX {BOB} -w")
         assert b" lrsipkxteacd" in bob.ok("MYRIGHTS INBOX")
@@ -314,10 +328,24 @@ class TestNeeded:
         world.put(account=EVE)
         eve.ok("SELECT INBOX")
         code = "NO [NOPERM]" if rights else "NO [NONEXISTENT]"
+        nowhere = eve.no(f"COPY 1 user/{BOB}/Nothing")
+        assert nowhere == eve.no("COPY 1 user/nobody@example.com/INBOX") == "NO [NONEXISTENT] There is no such mailbox"
         assert eve.no(f"COPY 1 {INBOX_OF_BOB}").startswith(code)
         assert eve.no(f"MOVE 1 {INBOX_OF_BOB}").startswith(code)
         assert code.encode() in eve.literal(f"APPEND {INBOX_OF_BOB} {{}}".encode(), MAIL)
         assert len(world.store.copies(world.mailbox().id)) == 1
+
+    def test_trycreate_only_where_one_may_create(self, world, share):
+        # RFC 3501, 6.3.11, and RFC 4314, 6
+        eve = share("lk", "team")
+        for name in ("team/new", "team/new/below"):
+            assert b"NO [TRYCREATE]" in eve.literal(f"APPEND user/{BOB}/{name} {{}}".encode(), MAIL)
+        hidden = world.store.create_mailbox(world.account(), "team/hidden")
+        world.store.set_rights(hidden.id, EVE, None)
+        for name in ("team/hidden", "team/nothing"):
+            assert b"NO [TRYCREATE] There is no such mailbox" in eve.literal(
+                f"APPEND user/{BOB}/{name} {{}}".encode(), MAIL
+            )
 
     def test_rights_that_are_taken_away_while_it_is_selected(self, world, share):
         eve = share("lrw")

@@ -240,6 +240,17 @@ class TestSmallCommands:
         for wrong in ("ID", 'ID ("name")', "ID (name x)", "ID (" + " ".join(['"a" "b"'] * 31) + ")"):
             client.bad(wrong)
 
+    def test_the_limits_of_id(self, world):
+        # RFC 2971, 3.3: 30 pairs, 30 octets of a name, 1024 of a value, no name twice
+        client = world.connect()
+        pairs = [f'"{n:030}" "v"' for n in range(31)]
+        for right in (pairs[:30], [f'"a" "{"v" * 1024}"'], ['"" ""'], ['"a" NIL', '"b" NIL']):
+            assert client.ok(f"ID ({' '.join(right)})")
+        for wrong in (pairs, [f'"{"n" * 31}" "v"'], [f'"a" "{"v" * 1025}"'], ['"a" "1"', '"A" "2"']):
+            client.bad(f"ID ({' '.join(wrong)})")
+        assert b" BAD " in client.literal(b"ID ({} NIL)", b"n" * 31)
+        assert b" BAD " in client.literal(b"ID (x {})".replace(b"x", b'"x"'), b"v" * 1025)
+
     def test_namespace(self, world):
         assert world.login().ok("NAMESPACE") == b'* NAMESPACE (("" "/")) (("user/" "/")) NIL\r\n'
 

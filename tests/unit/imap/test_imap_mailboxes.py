@@ -282,6 +282,32 @@ class TestList:
         assert b'* LIST (\\NonExistent) "/" fruit ("CHILDINFO" ("SUBSCRIBED"))\r\n' in answer
         assert sorted(names(answer.replace(b' ("CHILDINFO" ("SUBSCRIBED"))', b""))) == ["INBOX", "a", "fruit"]
         client.bad('LIST (RECURSIVEMATCH) "" %')
+        client.bad('LIST (REMOTE RECURSIVEMATCH) "" %')
+
+    def test_recursivematch_with_special_use(self, client):
+        client.ok("CREATE a/b/sent (USE (\\Sent))")
+        client.ok("CREATE a/y (USE (\\Junk))")
+        client.ok("SUBSCRIBE a/y")
+        answer = client.ok('LIST (SPECIAL-USE RECURSIVEMATCH) "" %')
+        assert answer == b'* LIST (\\Noselect \\HasChildren) "/" a ("CHILDINFO" ("SPECIAL-USE"))\r\n'
+        assert b'/" a/y\r\n' in client.ok('LIST (RECURSIVEMATCH SPECIAL-USE) "" a/%')
+        assert names(client.ok('LIST (SPECIAL-USE) "" *')) == ["a/b/sent", "a/y"]
+        # all of the options have to be met, by what is below too
+        answer = client.ok('LIST (SUBSCRIBED SPECIAL-USE RECURSIVEMATCH) "" %')
+        assert answer == (b'* LIST (\\Noselect \\HasChildren) "/" a ("CHILDINFO" ("SUBSCRIBED" "SPECIAL-USE"))\r\n')
+        assert client.ok('LIST (SUBSCRIBED SPECIAL-USE RECURSIVEMATCH) "" a/b') == b"*"
+
+    def test_nothing_more_of_what_only_stands_above_what_was_chosen(self, world, client):
+        # RFC 5819, 2; RFC 8440, 4; RFC 9590, 3
+        client.ok("CREATE a")
+        client.ok("SUBSCRIBE a/x")
+        answer = client.ok(
+            'LIST (SUBSCRIBED RECURSIVEMATCH) "" % RETURN (STATUS (MESSAGES) MYRIGHTS METADATA (/private/comment))'
+        )
+        assert b'* LIST (\\HasChildren) "/" a ("CHILDINFO" ("SUBSCRIBED"))\r\n' in answer
+        for kind in (b"STATUS", b"MYRIGHTS", b"METADATA"):
+            assert b"* %b INBOX " % kind in answer
+            assert b"* %b a " % kind not in answer
 
     def test_status_with_it(self, world, client):
         world.put()

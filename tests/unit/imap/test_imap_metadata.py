@@ -3,6 +3,9 @@
 import pytest
 
 from mailtrap import limits
+from mailtrap.store.rows import Key
+
+from .conftest import BOB
 
 EVE = "eve@example.com"
 
@@ -15,18 +18,69 @@ def client(world):
 class TestSetting:
     def test_a_mailbox_and_the_server(self, world, client):
         assert client.ok('SETMETADATA INBOX (/private/comment "mine" /shared/comment {2+}\r\nhi)') == b"*"
-        assert client.ok(
-            'SETMETADATA "" (/shared/admin "mailto:root@example.com" /private/x y)'.replace(" y)", ' "y")')
-        )
+        assert client.ok('SETMETADATA "" (/shared/comment "ours" /private/x "y")')
         assert client.ok("GETMETADATA INBOX (/shared/comment /private/comment)") == (
             b'* METADATA INBOX (/shared/comment "hi" /private/comment "mine")\r\n'
         )
-        assert client.ok('GETMETADATA "" /shared/admin') == (
-            b'* METADATA "" (/shared/admin "mailto:root@example.com")\r\n'
-        )
+        assert client.ok('GETMETADATA "" /shared/comment') == b'* METADATA "" (/shared/comment "ours")\r\n'
         eve = world.login(EVE)
-        assert b'(/shared/admin "mailto' in eve.ok('GETMETADATA "" /shared/admin')
+        assert b'(/shared/comment "ours")' in eve.ok('GETMETADATA "" /shared/comment')
         assert b"(/private/x NIL)" in eve.ok('GETMETADATA "" /private/x')
+
+    def test_who_the_administrator_is_cannot_be_changed(self, world, client):
+        # RFC 5464, 3.2.1.1
+        world.store.annotate(Key("", BOB), None, {"/shared/admin": b"mailto:root@example.com"})
+        for value in ('"tel:1"', "NIL"):
+            assert client.no(f'SETMETADATA "" (/private/x "1" /SHARED/Admin {value})').startswith("NO [CANNOT]")
+        assert client.ok('GETMETADATA "" (/shared/admin /private/x)') == (
+            b'* METADATA "" (/shared/admin "mailto:root@example.com" /private/x NIL)\r\n'
+        )
+        client.ok('SETMETADATA INBOX (/shared/admin "of a mailbox it is nothing special")')
+
+    def test_special_uses(self, world, client):
+        # RFC 6154, 4
+        client.ok("CREATE Out (USE (\\Sent))")
+        client.ok("CREATE Old")
+        use = "/private/specialuse"
+        assert client.ok(f"GETMETADATA Out {use}") == b'* METADATA Out (/private/specialuse "\\\\Sent")\r\n'
+        assert client.ok(f"GETMETADATA Old {use}") == b"* METADATA Old (/private/specialuse NIL)\r\n"
+        assert client.ok(f'SETMETADATA Old ({use} "\\\\trash \\\\Archive" /private/a "1")')
+        assert b'(\\HasNoChildren \\Archive \\Trash) "/" Old\r\n' in client.ok('LIST "" Old')
+        assert client.ok(f'LIST "" Old RETURN (METADATA ({use} /private/a))').endswith(
+            b'* METADATA Old (/private/specialuse "\\\\Archive \\\\Trash" /private/a "1")\r\n'
+        )
+        assert client.ok(f"SETMETADATA Out ({use} NIL)")
+        assert b'(\\HasNoChildren) "/" Out\r\n' in client.ok('LIST "" Out')
+        for wrong in ('"\\\\All"', '"\\\\Foo"', '"Sent"', '"\\\\Junk \\\\Flagged"'):  # as CREATE would refuse
+            assert client.no(f'SETMETADATA Out (/private/b "1" {use} {wrong})').startswith("NO [USEATTR]")
+        assert client.ok(f"GETMETADATA Out ({use} /private/b)").count(b"NIL") == 2
+        assert world.mailbox("Old").special_use == {"\\Archive", "\\Trash"}
+        assert not world.store.annotations(Key("", BOB), [world.mailbox("Out").id])[0]
+
+    def test_special_uses_are_the_owners(self, world, client):
+        # RFC 6154, 2: what Bob sends with is not what Eve sends with
+        client.ok("CREATE Out (USE (\\Sent))")
+        world.store.set_rights(world.mailbox("Out").id, EVE, "lrwi")
+        eve = world.login(EVE)
+        assert b'* LIST (\\HasNoChildren) "/" "user/bob@example.com/Out"\r\n' in eve.ok('LIST "" *')
+        assert eve.ok('LIST (SPECIAL-USE) "" *') == b"*"
+        assert b"/private/specialuse NIL" in eve.ok("GETMETADATA user/bob@example.com/Out /private/specialuse")
+        assert "USEATTR" in eve.no('SETMETADATA user/bob@example.com/Out (/private/specialuse "\\\\Sent")')
+
+    def test_what_stands_above_a_vendors_entries(self, client):
+        # RFC 5464, 3.2: at least four components
+        client.ok('SETMETADATA INBOX (/private/vendor/x/y "1")')
+        for wrong in ("/private/vendor", "/shared/vendor/x"):
+            client.bad(f'SETMETADATA INBOX ({wrong} "1")')
+        assert b'/private/vendor/x/y "1"' in client.ok("GETMETADATA (DEPTH infinity) INBOX /private/vendor")
+
+    def test_renaming_inbox_leaves_them_there_too(self, client):
+        # RFC 5464, 4.1: they are copied
+        client.ok('SETMETADATA INBOX (/private/comment "1" /shared/comment "2")')
+        client.ok("RENAME INBOX old")
+        for name in ("INBOX", "old"):
+            answer = client.ok(f"GETMETADATA {name} (/private/comment /shared/comment)")
+            assert answer == b'* METADATA %b (/private/comment "1" /shared/comment "2")\r\n' % name.encode()
 
     def test_nil_removes(self, client):
         client.ok('SETMETADATA INBOX (/private/a "1" /private/b "2")')

@@ -41,13 +41,20 @@ class TestTelling:
         eve = world.login(EVE)
         for root in (BOB, '""', "nothing"):
             assert eve.no(f"GETQUOTA {root}").startswith("NO [NONEXISTENT]")
-        assert client.no("GETQUOTAROOT Nothing").startswith("NO [NONEXISTENT]")
+        assert client.no(f"GETQUOTAROOT user/{EVE}/INBOX").startswith("NO [NONEXISTENT]")
         world.store.set_rights(world.mailbox().id, EVE, "lr")
         assert b" bob@example.com\r\n* QUOTA bob@example.com ()" in eve.ok(f"GETQUOTAROOT user/{BOB}/INBOX")
 
     @pytest.mark.parametrize("command", ["GETQUOTA", "GETQUOTA a b", "GETQUOTAROOT", "GETQUOTAROOT INBOX x"])
     def test_bad_commands(self, client, command):
         client.bad(command)
+
+
+def test_the_root_of_what_is_not_there_yet(world, client):
+    assert client.ok("GETQUOTAROOT a/b") == b"* QUOTAROOT a/b bob@example.com\r\n* QUOTA bob@example.com ()\r\n"
+    assert world.store.mailbox(Key("", BOB), "a/b") is None
+    assert client.no(f"GETQUOTAROOT user/{EVE}/INBOX").startswith("NO [NONEXISTENT]")
+    assert client.no("GETQUOTAROOT user/nobody@example.com/x").startswith("NO [NONEXISTENT]")
 
 
 def test_setting_only_where_it_is_allowed(client):
@@ -71,8 +78,21 @@ class TestSetting:
         assert client.world.store.account(Key("", BOB)).quota is None
 
     @pytest.mark.parametrize(
-        "arguments", ["", BOB, f"{BOB} (MAILBOX 3)", f"{BOB} (STORAGE)", f"{BOB} (STORAGE x)", f"{BOB} (STORAGE -1)",
-                      f"{BOB} STORAGE 5", f"{BOB} (STORAGE 5) x", f"{BOB} (STORAGE 9007199254740992)"]
+        "resource", ["MAILBOX 3", "X-FOO 0", "STORAGE 9007199254740992", f"STORAGE {(1 << 63) - 1}"]
+    )
+    def test_what_cannot_be_set_is_no(self, client, resource):
+        assert client.no(f"SETQUOTA {BOB} (MESSAGE 5 {resource})").startswith("NO [CANNOT]")
+        assert client.ok(f"GETQUOTA {BOB}") == b"* QUOTA bob@example.com ()\r\n"
+
+    def test_the_highest_limits(self, client):
+        client.ok(f"SETQUOTA {BOB} (STORAGE {(1 << 53) - 1} MESSAGE {(1 << 63) - 1})")
+        assert b"STORAGE 1 9007199254740991 MESSAGE 1 9223372036854775807" in client.ok(f"GETQUOTA {BOB}")
+        client.literal(b"APPEND INBOX {}", MAIL)
+        assert b"MESSAGE 2 9223372036854775807" in client.ok(f"GETQUOTA {BOB}")
+
+    @pytest.mark.parametrize(
+        "arguments", ["", BOB, f"{BOB} (STORAGE)", f"{BOB} (STORAGE x)", f"{BOB} (STORAGE -1)",
+                      f"{BOB} STORAGE 5", f"{BOB} (STORAGE 5) x", f"{BOB} (STORAGE {1 << 63})"]
     )  # fmt: skip
     def test_bad_commands(self, client, arguments):
         client.bad(f"SETQUOTA {arguments}".rstrip())

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...store.base import Store
 from ...store.rows import FlagMode, MailboxRow
+from ...wire.scram import prepare
 from ...wire.steps import Call, Step
 from .. import responses
 from ..command import AFTER_LOGIN, Handled, command
@@ -23,9 +24,7 @@ _SHOWING: Final = frozenset("lrikxa")  # RFC 4314, 4: with one of these MYRIGHTS
 def set_acl(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 4314, 3.1: rights instead of those that were, or with ``+`` and ``-`` more and less."""
     del uid
-    name = read_name(scanner)
-    scanner.space()
-    who = _identifier(scanner)
+    name, who = _whom(scanner)
     scanner.space()
     start = scanner.position
     text = _text(scanner, "rights")
@@ -36,7 +35,7 @@ def set_acl(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     except ValueError as error:
         raise SyntaxFault(str(error), start) from None  # RFC 4314, 3.1: BAD
     row = yield from _administered(session, name)
-    yield Call(_change, session.services.store, row.id, who, rights, mode)
+    yield Call(_change, session.services.store, row.id, identifier(who), rights, mode)
     return None
 
 
@@ -53,12 +52,8 @@ def _change(store: Store, mailbox: int, who: str, rights: str, mode: FlagMode) -
 def delete_acl(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     """RFC 4314, 3.2. What is not in the list is taken out of it all the same."""
     del uid
-    name = read_name(scanner)
-    scanner.space()
-    who = _identifier(scanner)
-    scanner.end()
-    row = yield from _administered(session, name)
-    yield Call(session.services.store.set_rights, row.id, who, None)
+    row, who = yield from _administered_for(session, scanner)
+    yield Call(session.services.store.set_rights, row.id, identifier(who), None)
     return None
 
 
@@ -82,14 +77,13 @@ def get_acl(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
 
 @command("LISTRIGHTS", AFTER_LOGIN, names_mailbox=True)
 def list_rights(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
-    """RFC 4314, 3.4 and 3.7: what an identifier always has, and what it may be given, each by itself."""
+    """RFC 4314, 3.4 and 3.7: what an identifier always has, and what it may be given, each by itself.
+
+    The identifier is told as the client wrote it (RFC 4314, 3.4).
+    """
     del uid
-    name = read_name(scanner)
-    scanner.space()
-    who = _identifier(scanner)
-    scanner.end()
-    row = yield from _administered(session, name)
-    always = "".join(right for right in EVERY if right in OWNED) if who == row.account.address else ""
+    row, who = yield from _administered_for(session, scanner)
+    always = "".join(right for right in EVERY if right in OWNED) if identifier(who) == row.account.address else ""
     rest = [right.encode() for right in EVERY if right not in always]
     yield b"* LISTRIGHTS %b %b %b %b c d\r\n" % (
         _name(session, row), _astring(who), responses.astring(always.encode()), b" ".join(rest)
@@ -123,6 +117,13 @@ def _administered(session: "IMAPSession", name: str) -> Generator[Step, Any, Mai
     return row
 
 
+def _administered_for(session: "IMAPSession", scanner: Scanner) -> Generator[Step, Any, tuple[MailboxRow, str]]:
+    """The mailbox and the identifier that end a command."""
+    name, who = _whom(scanner)
+    scanner.end()
+    return (yield from _administered(session, name)), who
+
+
 def _name(session: "IMAPSession", row: MailboxRow) -> bytes:
     return responses.mailbox(session.told(row), utf8=session.utf8)
 
@@ -131,20 +132,28 @@ def _astring(text: str) -> bytes:
     return responses.astring(text.encode("utf-8", "replace"))
 
 
-def _text(scanner: Scanner, expected: str) -> str:
+def _decoded(scanner: Scanner, expected: str) -> str:
     start = scanner.position
     try:
-        text = scanner.astring(expected).decode("utf-8")
+        return scanner.astring(expected).decode("utf-8")
     except UnicodeError:
         raise SyntaxFault(f"Expected {expected} in UTF-8", start) from None
+
+
+def _text(scanner: Scanner, expected: str) -> str:
+    start = scanner.position
+    text = _decoded(scanner, expected)
     if text and not text.isprintable():
         raise SyntaxFault(f"Expected {expected} without control characters", start)
     return text
 
 
-def _identifier(scanner: Scanner) -> str:
+def _whom(scanner: Scanner) -> tuple[str, str]:
+    """The name of a mailbox and an identifier, prepared (RFC 4314, 3)."""
+    name = read_name(scanner)
+    scanner.space()
     start = scanner.position
-    text = _text(scanner, "an identifier")
-    if not text.removeprefix("-"):
-        raise SyntaxFault("An identifier is not empty", start)
-    return identifier(text)
+    text = prepare(_decoded(scanner, "an identifier"))
+    if text is None or not text.removeprefix("-"):
+        raise SyntaxFault("An identifier is not empty, and has no such characters", start)
+    return name, text

@@ -5,6 +5,7 @@ RFC 9590.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -21,12 +22,14 @@ from ..rights import rights_of
 from ..tokens import Scanner, SyntaxFault, decode_name
 from .acl import my_rights
 from .mailbox import read_status_items, status_of
-from .metadata import metadata_line, read_entry, readable
+from .metadata import metadata_line, read_entry, readable, with_use
 
 if TYPE_CHECKING:
     from ..session import IMAPSession
 
 _SELECTION: Final = ("SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE")
+# which names are chosen; one of them has to stand beside RECURSIVEMATCH (RFC 5258, 3.1)
+_CHOOSING: Final = ("SUBSCRIBED", "SPECIAL-USE")
 _RETURN: Final = ("SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS", "METADATA")
 # options that exist because of a capability
 _NEEDED: Final = {
@@ -54,9 +57,16 @@ class _Name:
     name: str
     row: MailboxRow | None
     level: bool = False  # no mailbox, and only there because others lie below it
+    uses: AbstractSet[str] = frozenset()  # its special uses, where it is the user's own (RFC 6154, 2)
     subscribed: bool = False
     children: bool = False
-    inside: bool = False  # something below it is subscribed to, and is not listed by itself (CHILDINFO)
+    inside: bool = False  # what is below it is selected, and is not listed by itself (CHILDINFO)
+
+    def selected(self, options: AbstractSet[str]) -> bool:
+        """Whether it meets the selection options, all of them (RFC 5258, 3.1)."""
+        if "SUBSCRIBED" in options and not self.subscribed:
+            return False
+        return "SPECIAL-USE" not in options or bool(self.uses)
 
 
 def matches(pattern: str, name: str, separator: str = "/") -> bool:
@@ -116,7 +126,7 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
     rows = yield from seen(session)
     subscribed = yield from subscriptions(session)
     lines: list[bytes] = []
-    chosen = _chosen(session.names, asked, rows, subscribed)
+    chosen = _chosen(session, asked, rows, subscribed)
     annotated: dict[int, Mapping[str, bytes]] = {}
     if asked.entries:
         ids = [entry.row.id for entry in chosen if entry.row is not None and readable(session, entry.row)]
@@ -125,8 +135,8 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
     for entry in chosen:
         row = entry.row
         lines.append(_line(session, asked, entry))
-        if row is None:
-            continue
+        if row is None or not entry.selected(asked.selection):
+            continue  # RFC 5819, 2; RFC 8440, 4: nothing more of what stands here for what is below it
         if asked.status and row.selectable and "r" in rights_of(row, session.account):
             try:
                 line = yield status_of(session, row, asked.status)
@@ -136,7 +146,8 @@ def list_mailboxes(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handl
         if "MYRIGHTS" in asked.returned:
             lines.append(my_rights(session, row))  # RFC 8440, 3
         if row.id in annotated:
-            values = [(name, annotated[row.id].get(name)) for name in asked.entries]  # RFC 9590, 3
+            kept = with_use(session, row, annotated[row.id])
+            values = [(name, kept.get(name)) for name in asked.entries]  # RFC 9590, 3
             lines.append(metadata_line(session, entry.name, values))
     yield b"".join(lines)
     return None
@@ -151,27 +162,33 @@ def _line(session: "IMAPSession", asked: Asked, entry: _Name) -> bytes:
         attributes.append("\\NonExistent")
     if (row is not None or entry.level) and session.offers("CHILDREN"):
         attributes.append("\\HasChildren" if entry.children else "\\HasNoChildren")
-    if row is not None and session.offers("SPECIAL-USE"):
-        attributes += sorted(row.special_use)
+    if session.offers("SPECIAL-USE"):
+        attributes += sorted(entry.uses)
     if entry.subscribed and ("SUBSCRIBED" in asked.returned or "SUBSCRIBED" in asked.selection):
         attributes.append("\\Subscribed")
     # RFC 5258, 3.5: what is below fits the selection though this may not
-    extended = b' ("CHILDINFO" ("SUBSCRIBED"))' if entry.inside else b""
+    extended = b""
+    if entry.inside:
+        criteria = " ".join(f'"{option}"' for option in _CHOOSING if option in asked.selection)
+        extended = b' ("CHILDINFO" (%b))' % criteria.encode("ascii")
     return responses.listed(
         b"LIST", attributes, entry.name, extended, utf8=session.utf8, separator=session.names.separator
     )
 
 
 def _chosen(
-    namespace: Namespace, asked: Asked, rows: Mapping[str, MailboxRow], subscribed: Sequence[str]
+    session: "IMAPSession", asked: Asked, rows: Mapping[str, MailboxRow], subscribed: Sequence[str]
 ) -> list[_Name]:
+    namespace = session.names
     names: dict[str, _Name] = {}
     for name, row in rows.items():
         for superior in namespace.superiors(name):
             if superior not in names:
                 names[superior] = _Name(superior, rows.get(superior), level=superior not in rows)
             names[superior].children = True
-        names.setdefault(name, _Name(name, row))
+        entry = names.setdefault(name, _Name(name, row))
+        if row.account == session.account:
+            entry.uses = row.special_use
     if "SUBSCRIBED" in asked.selection:
         for name in subscribed:
             names.setdefault(name, _Name(name, None))
@@ -179,20 +196,16 @@ def _chosen(
         if name in names:
             names[name].subscribed = True
     fitting = [entry for entry in names.values() if fits(asked.patterns, entry.name, namespace.separator)]
-    if "SPECIAL-USE" in asked.selection:
-        fitting = [entry for entry in fitting if entry.row is not None and entry.row.special_use]
-    if "SUBSCRIBED" not in asked.selection:
-        return fitting
     if "RECURSIVEMATCH" in asked.selection:
         _mark_inside(namespace, asked, names, fitting)
-    return [entry for entry in fitting if entry.subscribed or entry.inside]
+    return [entry for entry in fitting if entry.inside or entry.selected(asked.selection)]
 
 
 def _mark_inside(namespace: Namespace, asked: Asked, names: dict[str, _Name], fitting: list[_Name]) -> None:
-    """RFC 5258, 3.5: names above a subscribed one that does not fit the pattern itself."""
+    """RFC 5258, 3.5: names above one that is selected, and does not fit the pattern itself."""
     by_name = {entry.name: entry for entry in fitting}
     for entry in list(names.values()):
-        if entry.subscribed and entry.name not in by_name:
+        if entry.name not in by_name and entry.selected(asked.selection):
             for superior in namespace.superiors(entry.name):
                 if superior in by_name:
                     by_name[superior].inside = True
@@ -239,8 +252,10 @@ def _read(session: "IMAPSession", scanner: Scanner) -> Asked:
         asked.extended = True
         asked.selection.update(scanner.items(lambda: _option(session, scanner, _SELECTION), empty=True))
         scanner.space()
-        if "RECURSIVEMATCH" in asked.selection and not asked.selection & {"SUBSCRIBED", "SPECIAL-USE"}:
-            raise SyntaxFault("RECURSIVEMATCH does not stand alone")  # RFC 5258, 3
+        if "RECURSIVEMATCH" in asked.selection and not asked.selection.intersection(_CHOOSING):
+            # RFC 5258, 3.1. The grammar of RFC 6154 would have SUBSCRIBED alone beside it; the sentence is about any
+            # option that chooses, and Dovecot takes SPECIAL-USE too.
+            raise SyntaxFault("RECURSIVEMATCH does not stand alone")
     reference = _reference(scanner)
     scanner.space()
     if scanner.at(b"(") and session.offers("LIST-EXTENDED"):

@@ -51,8 +51,7 @@ def create(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
         scanner.items(lambda: uses.extend(_uses(scanner)))
     scanner.end()
     _of_record(session)
-    if any(use not in _REAL_USES for use in uses):
-        raise Refusal("A mailbox cannot be made for this use", "USEATTR")  # RFC 6154, 3
+    checked_uses(uses)
     place = new_name(session, name)
     account = yield from find_parent(session, place)
     row: MailboxRow = yield Call(_create, session.services.store, account, place.name, tuple(uses))
@@ -76,8 +75,23 @@ def _uses(scanner: Scanner) -> list[str]:
 def read_use(scanner: Scanner) -> str:
     """RFC 6154, 6: use-attr; an unknown one as it stands."""
     scanner.expect(b"\\")
-    word = "\\" + scanner.atom().decode("ascii")
+    return known_use("\\" + scanner.atom().decode("ascii"))
+
+
+def known_use(word: str) -> str:
+    """A special use in its RFC's spelling; an unknown one as it stands."""
     return SPECIAL_USES.get(word.upper(), word)
+
+
+def checked_uses(uses: list[str]) -> list[str]:
+    """Special uses that a mailbox can be given.
+
+    Raises:
+        Refusal: one that it cannot (RFC 6154, 3).
+    """
+    if any(use not in _REAL_USES for use in uses):
+        raise Refusal("A mailbox cannot be given this use", "USEATTR")
+    return uses
 
 
 @command("DELETE", AFTER_LOGIN, names_mailbox=True)

@@ -13,6 +13,7 @@ from ..command import AFTER_LOGIN, Handled, command
 from ..responses import Refusal, Reply
 from ..rights import require, rights_of
 from ..tokens import Scanner, SyntaxFault
+from .mailbox import checked_uses, known_use
 from .names import find, read_name
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _READABLE: Final = frozenset("rswip")  # RFC 5464, 3.3: with one of these, and l
 # RFC 5464, 3.2: no wildcards, no // and no / at the end; letters and what is printable besides
+_SPECIAL_USE: Final = f"{PRIVATE}specialuse"  # RFC 6154, 4
+_ADMIN: Final = f"{SHARED}admin"  # RFC 5464, 3.2.1.1
+_VENDOR: Final = re.compile(r"/(?:private|shared)/vendor(?:/[^/]+)?")  # RFC 5464, 3.2: of a vendor's, four components
 _ENTRY: Final = re.compile(r"(?:/[^/*%\x00-\x1f\x7f-\uffff]+)+")
 
 
@@ -51,7 +55,7 @@ def get_metadata(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled
     mailboxes = [None if row is None else row.id]
     found: Sequence[Mapping[str, bytes]]
     found = yield Call(session.services.store.annotations, session.account, mailboxes)
-    values = _chosen(found[0], asked, options.depth)
+    values = _chosen(found[0] if row is None else with_use(session, row, found[0]), asked, options.depth)
     longest = 0
     if options.maxsize is not None:
         longest = max((len(value) for _, value in values if value is not None), default=0)
@@ -106,12 +110,18 @@ def set_metadata(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled
     del uid
     name = read_name(scanner)
     scanner.space()
+    start = scanner.position
     entries = dict(scanner.items(lambda: _pair(scanner)))
     scanner.end()
+    if short := [entry for entry in entries if _VENDOR.fullmatch(entry)]:
+        raise SyntaxFault(f"{short[0]} only stands above entries of a vendor", start)
     row = yield from _subject(session, name)
     if session.is_record:
         raise Refusal("There are no annotations here: it is the record of messages", "CANNOT")
-    if row is not None:
+    if row is None:
+        if _ADMIN in entries:
+            raise Refusal(f"{_ADMIN} is read-only", "CANNOT")
+    else:
         if not readable(session, row):
             raise Refusal("The right to set annotations is missing", "NOPERM")
         if any(entry.startswith(SHARED) for entry in entries):
@@ -119,11 +129,29 @@ def set_metadata(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled
     if any(value is not None and len(value) > limits.IMAP_ANNOTATION for value in entries.values()):
         raise Refusal("A value is too long", f"METADATA MAXSIZE {limits.IMAP_ANNOTATION}")  # RFC 5464, 4.3
     store, mailbox = session.services.store, None if row is None else row.id
+    uses = _uses(session, row, entries.pop(_SPECIAL_USE)) if row is not None and _SPECIAL_USE in entries else None
     kept: Sequence[Mapping[str, bytes]] = yield Call(store.annotations, session.account, [mailbox])
     if len({*kept[0], *(entry for entry, value in entries.items() if value is not None)}) > limits.IMAP_ANNOTATIONS:
         raise Refusal("There are too many annotations", "METADATA TOOMANY")
-    yield Call(store.annotate, session.account, mailbox, entries)
+    if uses is not None:
+        yield Call(store.set_special_use, mailbox, uses)
+    if entries:
+        yield Call(store.annotate, session.account, mailbox, entries)
     return None
+
+
+def with_use(session: "IMAPSession", row: MailboxRow, kept: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """A mailbox's annotations with the one that tells its special uses, which are its owner's (RFC 6154, 2 and 4)."""
+    if row.account != session.account or not row.special_use:
+        return kept
+    return {**kept, _SPECIAL_USE: " ".join(sorted(row.special_use)).encode("ascii")}
+
+
+def _uses(session: "IMAPSession", row: MailboxRow, value: bytes | None) -> list[str]:
+    """The special uses that a client wants a mailbox to have. Its mailbox is asked as CREATE would be (RFC 6154, 4)."""
+    if row.account != session.account or not row.selectable:
+        raise Refusal("Only a mailbox of one's own can have a special use", "USEATTR")
+    return checked_uses([] if value is None else [known_use(use) for use in value.decode("ascii", "replace").split()])
 
 
 def _subject(session: "IMAPSession", name: str) -> Generator[Step, Any, MailboxRow | None]:

@@ -11,7 +11,10 @@ from ..tokens import Scanner, SyntaxFault
 if TYPE_CHECKING:
     from ..session import IMAPSession
 
-_ID_FIELDS: Final = 30  # RFC 2971, 3.3: pairs of field and value in one command
+# RFC 2971, 3.3: pairs in one command, octets of a field's name and of its value
+_ID_FIELDS: Final = 30
+_ID_NAME: Final = 30
+_ID_VALUE: Final = 1024
 # capabilities that have to be enabled (RFC 5161, 3.1)
 _ENABLABLE: Final = frozenset({"CONDSTORE", "QRESYNC", "IMAP4REV2", "UTF8=ACCEPT", "UIDONLY"})
 
@@ -52,13 +55,15 @@ def logout(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
 
 @command("ID", ANY)
 def identify(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
-    """RFC 2971: who the client is goes into the transcript by itself."""
+    """RFC 2971: who the client is goes into the transcript by itself. Its limits are on what clients may send."""
     del session, uid
     if not scanner.nil():
         start = scanner.position
-        fields = scanner.items(lambda: _pair(scanner), empty=True)
+        fields = scanner.items(lambda: _field(scanner), empty=True)
         if len(fields) > _ID_FIELDS:
             raise SyntaxFault(f"More than {_ID_FIELDS} fields", start)
+        if len(set(fields)) < len(fields):
+            raise SyntaxFault("A field stands twice", start)
     scanner.end()
     yield b'* ID ("name" "mailtrap" "version" %b)\r\n' % responses.nstring(_version())
     return None
@@ -75,10 +80,17 @@ def _version() -> bytes | None:
         return None
 
 
-def _pair(scanner: Scanner) -> tuple[bytes, bytes | None]:
+def _field(scanner: Scanner) -> bytes:
+    """One field and its value, which nobody asks for; the field's name, which is the same in any case."""
+    start = scanner.position
     name = scanner.string()
+    if len(name) > _ID_NAME:
+        raise SyntaxFault(f"A field's name of more than {_ID_NAME} octets", start)
     scanner.space()
-    return name, scanner.nstring()
+    start = scanner.position
+    if len(scanner.nstring() or b"") > _ID_VALUE:
+        raise SyntaxFault(f"A value of more than {_ID_VALUE} octets", start)
+    return name.lower()
 
 
 @command("ENABLE", AFTER_LOGIN)

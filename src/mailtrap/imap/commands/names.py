@@ -85,10 +85,13 @@ def find(
     Raises:
         Refusal: there is none, or a right is missing.
     """
-    row = yield from look(session, locate(session, name, missing=missing))
+    place = locate(session, name, missing=missing)
+    row = yield from look(session, place)
+    if place.owner is not None and missing == "TRYCREATE" and not (yield from _may_make(session, place)):
+        missing = "NONEXISTENT"  # the same whether it is there or not, where it cannot be seen (RFC 4314, 6)
     if row is None:
         raise Refusal("There is no such mailbox", missing)
-    require(rights_of(row, session.account), rights)
+    require(rights_of(row, session.account), rights, missing=missing)
     return row
 
 
@@ -104,6 +107,14 @@ def find_target(session: "IMAPSession", name: str) -> Generator[Step, Any, Mailb
     if not row.selectable:
         raise Refusal("The mailbox cannot hold messages: it only has children", "TRYCREATE")
     return row
+
+
+def _may_make(session: "IMAPSession", place: Place) -> Generator[Step, Any, bool]:
+    try:
+        yield from find_parent(session, place)
+    except Refusal:
+        return False
+    return True
 
 
 def find_parent(session: "IMAPSession", place: Place) -> Generator[Step, Any, Key]:

@@ -13,14 +13,15 @@ from .. import responses
 from ..command import AFTER_LOGIN, Handled, command
 from ..responses import Refusal
 from ..rights import require, rights_of
-from ..tokens import Scanner, SyntaxFault
-from .names import find, read_name
+from ..tokens import Scanner
+from .names import locate, look, owner_of, read_name
 
 if TYPE_CHECKING:
     from ..session import IMAPSession
 
 _RESOURCES: Final = ("STORAGE", "MESSAGE")
 _UNIT: Final = 1024  # octets in one unit of STORAGE (RFC 9208, 5.1)
+_BITS: Final = 63  # of a limit, and of what is kept for it (RFC 9208, 7)
 
 
 @command("GETQUOTA", AFTER_LOGIN)
@@ -36,15 +37,24 @@ def get_quota(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
 
 @command("GETQUOTAROOT", AFTER_LOGIN, names_mailbox=True)
 def get_quota_root(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
-    """RFC 9208, 4.1.2. With other users' mailboxes it needs the right to read (RFC 9208, 8)."""
+    """RFC 9208, 4.1.2. With other users' mailboxes it needs the right to read (RFC 9208, 8).
+
+    Of one's own there need not be such a mailbox: it is told what would hold if it came to be.
+    """
     del uid
     name = read_name(scanner)
     scanner.end()
-    row = yield from find(session, name, "")
-    require(rights_of(row, session.account), "r")
-    root = responses.astring(row.account.address.encode("utf-8", "replace"))
-    yield b"* QUOTAROOT %b %b\r\n" % (responses.mailbox(session.told(row), utf8=session.utf8), root)
-    yield (yield Call(_quota_line, session.services.store, row.account))
+    place = locate(session, name)
+    row = yield from look(session, place)
+    if row is not None:
+        require(rights_of(row, session.account), "r")
+    elif (yield from owner_of(session, place)) != session.account:
+        raise Refusal("There is no such mailbox", "NONEXISTENT")
+    account = session.account if row is None else row.account
+    root = responses.astring(account.address.encode("utf-8", "replace"))
+    told = session.names.told(account, place.name if row is None else row.name, session.account)
+    yield b"* QUOTAROOT %b %b\r\n" % (responses.mailbox(told, utf8=session.utf8), root)
+    yield (yield Call(_quota_line, session.services.store, account))
     return None
 
 
@@ -59,20 +69,22 @@ def set_quota(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     _own(session, root)
     if session.is_record:
         raise Refusal("The record of messages has no limits", "CANNOT")
+    # RFC 9208, 4.1.3: what is written well and cannot be set is NO
+    if unknown := sorted(asked.keys() - set(_RESOURCES)):
+        raise Refusal(f"{unknown[0]} is no resource here", "CANNOT")
     storage = asked.get("STORAGE")
     octets = None if storage is None else storage * _UNIT
+    if octets is not None and octets >= 1 << _BITS:
+        raise Refusal("The limit is too high", "CANNOT")
     yield Call(session.services.store.set_quota, session.account, octets, asked.get("MESSAGE"))
     yield (yield Call(_quota_line, session.services.store, session.account))
     return None
 
 
 def _limit(scanner: Scanner) -> tuple[str, int]:
-    start = scanner.position
     resource = scanner.word("STORAGE or MESSAGE")
-    if resource not in _RESOURCES:
-        raise SyntaxFault(f"{resource} is no resource here", start)
     scanner.space()
-    return resource, scanner.number(53)  # so that octets, too, are a number of 63 bits
+    return resource, scanner.number(_BITS)
 
 
 def _root(scanner: Scanner) -> str:

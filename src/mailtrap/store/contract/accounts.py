@@ -227,10 +227,14 @@ class Mailboxes(Contract):
         store.expunge(box.id, [1])
         store.create_mailbox(BOB, "INBOX/below")
         before = box.modseq
+        store.annotate(BOB, box.id, {"/private/a": b"1", "/shared/b": b"2"})
         store.rename_mailbox(box.id, "Old/Mail")
         assert [row.name for row in store.mailboxes(BOB)] == [INBOX, "INBOX/below", "Old", "Old/Mail"]
         new = store.mailbox(BOB, "Old/Mail")
         assert new is not None
+        assert store.annotations(BOB, [box.id, new.id]) == [{"/private/a": b"1", "/shared/b": b"2"}] * 2
+        store.annotate(BOB, box.id, {"/private/a": None})
+        assert store.annotations(BOB, [new.id]) == [{"/private/a": b"1", "/shared/b": b"2"}]
         assert uids(store.copies(new.id)) == [1, 2]
         assert box.uids == []
         assert list(store.changes(box.id, before).vanished) == [2, 3]

@@ -127,6 +127,19 @@ class Rights(Contract):
         with pytest.raises(NoSuchMailbox):
             store.set_rights(2**40, "eve", "r")
 
+    def test_special_uses(self, store: Store) -> None:
+        box = Inbox(store)
+        uses = frozenset({"\\Sent", "\\Trash"})
+        assert store.set_special_use(box.id, ["\\Trash", "\\Sent"]).special_use == uses
+        assert store.mailbox_row(box.id).special_use == store.mailboxes(BOB)[0].special_use == uses
+        assert store.set_special_use(box.id, ()).special_use == frozenset()
+        everything = store.mailbox(Key("s", ALL), INBOX)
+        assert everything is not None
+        with pytest.raises(NotAllowed):
+            store.set_special_use(everything.id, ["\\Sent"])
+        with pytest.raises(NoSuchMailbox):
+            store.set_special_use(2**40, ["\\Sent"])
+
     def test_what_is_shared_with_somebody(self, store: Store) -> None:
         assert list(store.shared("s", ["eve"])) == []
         for key in (EVE, BOB, Key("t", "bob@example.com")):
