@@ -72,7 +72,15 @@ class TestSetting:
         client.ok('SETMETADATA INBOX (/private/vendor/x/y "1")')
         for wrong in ("/private/vendor", "/shared/vendor/x"):
             client.bad(f'SETMETADATA INBOX ({wrong} "1")')
-        assert b'/private/vendor/x/y "1"' in client.ok("GETMETADATA (DEPTH infinity) INBOX /private/vendor")
+        for above in ("/private/vendor", "/private", "(/shared /private)"):
+            assert b'/private/vendor/x/y "1"' in client.ok(f"GETMETADATA (DEPTH infinity) INBOX {above}")
+        assert client.ok("GETMETADATA INBOX (DEPTH 1) /private") == b"*"
+        for wrong in (
+            "GETMETADATA INBOX /private",
+            "GETMETADATA (DEPTH 0) INBOX /shared",
+            "GETMETADATA (DEPTH 1) INBOX /x",
+        ):
+            client.bad(wrong)
 
     def test_renaming_inbox_leaves_them_there_too(self, client):
         # RFC 5464, 4.1: they are copied

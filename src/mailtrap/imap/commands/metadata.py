@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ... import limits
@@ -47,7 +48,8 @@ def get_metadata(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled
     if options is None and (options := _read_options(scanner)) is not None:
         scanner.space()
     options = options or _Options()
-    asked = scanner.items(lambda: read_entry(scanner)) if scanner.at(b"(") else [read_entry(scanner)]
+    entry = partial(read_entry, scanner, above=options.depth != "0")
+    asked = scanner.items(entry) if scanner.at(b"(") else [entry()]
     scanner.end()
     row = yield from _subject(session, name)
     if row is not None and not readable(session, row):
@@ -166,11 +168,16 @@ def _pair(scanner: Scanner) -> tuple[str, bytes | None]:
     return entry, scanner.nstring()
 
 
-def read_entry(scanner: Scanner) -> str:
-    """RFC 5464, 3.2: the name of an entry, in lower case: it is the same in any."""
+def read_entry(scanner: Scanner, *, above: bool = False) -> str:
+    """RFC 5464, 3.2: the name of an entry, in lower case: it is the same in any.
+
+    Args:
+        above: whether it may be ``/private`` and ``/shared`` themselves, which only stand above entries.
+    """
     start = scanner.position
     name = scanner.astring("the name of an entry").decode("utf-8", "replace").lower()
-    if not _ENTRY.fullmatch(name) or not name.startswith((PRIVATE, SHARED)):
+    known = name.startswith((PRIVATE, SHARED)) or (above and f"{name}/" in (PRIVATE, SHARED))
+    if not known or not _ENTRY.fullmatch(name):
         raise SyntaxFault("An entry is a path below /private or /shared", start)
     return name
 
