@@ -184,8 +184,8 @@ def test_an_index_that_fails_is_reported_and_search_goes_on(
     store.report = reported.append  # type: ignore[method-assign]
     monkeypatch.setattr(postgres_index, "document", lambda row, raw: 1 / 0)
     mails(store, 3)
-    assert store._index._thread is not None
-    store._index._thread.join(PATIENCE)
+    assert store._index._background._thread is not None
+    store._index._background._thread.join(PATIENCE)
     mails(store, 1, start=4)
     assert [type(error) for error in reported] == [ZeroDivisionError]
     assert found(store, "word") == [1, 2, 3, 4]

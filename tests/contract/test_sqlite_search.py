@@ -250,7 +250,7 @@ def test_sql_finds_what_the_predicate_finds(
     index = store._index
     assert index is not None
     if state != "indexed":
-        index._run_soon = lambda: None  # type: ignore[method-assign]
+        index._background.wake = lambda: None  # type: ignore[method-assign]
     fill(memory, contents)
     fill(store, contents)
     if state == "indexed":
@@ -439,7 +439,7 @@ def test_what_is_not_indexed_yet_is_looked_at(store: SQLiteStore) -> None:
     mails(store, 3)
     indexed(store)
     assert store._index is not None
-    store._index._run_soon = lambda: None  # type: ignore[method-assign]
+    store._index._background.wake = lambda: None  # type: ignore[method-assign]
     mails(store, 2, 4)
     assert found(store, "word") == [1, 2, 3, 4, 5]
     assert found(store, "-subject:n5 -subject:n1") == [2, 3, 4]

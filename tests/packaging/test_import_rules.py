@@ -17,9 +17,9 @@ GROUND = {"clock", "config", "errors", "faults", "hookspecs", "limits", "scopes"
 LAYERS = {
     "message": {"clock", "errors", "limits", "transcript", "checks"},
     "checks": {"errors", "limits", "message"},
-    "store": {"clock", "errors", "limits", "transcript", "message"},
+    "store": {"background", "clock", "errors", "limits", "transcript", "message"},
     "wire": GROUND,
-    "delivery": GROUND | {"message", "plugins", "store.base", "store.rows", "wire"},
+    "delivery": GROUND | {"background", "message", "plugins", "store.base", "store.rows", "wire"},
     "smtp": GROUND | {"message", "wire", "delivery"},
     "pop3": GROUND | {"message", "wire", "delivery", "store.base", "store.rows"},
     "imap": GROUND | {"message", "wire", "delivery", "store.alike", "store.base", "store.conditions",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .. import clock, limits
+from ..background import Background
 from ..errors import StoreError
 from ..scopes import Scopes
 from ..store.base import Store
@@ -58,12 +59,9 @@ class Retention:
         self._most = most
         self._report = report
         self._log = logging.getLogger("mailtrap")
-        self._wake = threading.Condition()
+        self._background = Background("mailtrap-retention", self._run)
         self._evicting = threading.Lock()
-        self._closing = False
-        self._due = False
         self._seq = -1  # what was looked at
-        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Look at what is there already."""
@@ -78,12 +76,7 @@ class Retention:
 
     def close(self) -> None:
         """End the thread; call it before the store is closed."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-            thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        self._background.close()
 
     def _look(self) -> None:
         if not self._store.blocking and self._evicting.acquire(blocking=False):
@@ -93,22 +86,11 @@ class Retention:
                 self._evicting.release()
             if not self._most.seconds:
                 return
-        with self._wake:
-            self._due = True
-            if self._thread is None and not self._closing:
-                self._thread = threading.Thread(target=self._run, name="mailtrap-retention", daemon=True)
-                self._thread.start()
-            self._wake.notify()
+        self._background.wake()
 
     def _run(self) -> None:
         patience: float | None = None
-        while True:
-            with self._wake:
-                if not (self._due or self._closing):
-                    self._wake.wait(patience)
-                if self._closing:
-                    return
-                self._due = False
+        while self._background.due(patience):
             try:
                 with self._evicting:
                     patience = self._evict()

@@ -8,12 +8,12 @@ Of several servers one at a time fills it: each goes on from where the last one 
 """
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import psycopg
 
+from ..background import Background
 from ..message import facts as computing
 from ..message.collation import folded
 from ..message.facts import Facts
@@ -45,41 +45,26 @@ class Index:
         self._connect = connect
         self._pull = pull
         self._report = report
-        self._wake = threading.Condition()
-        self._closing = False
-        self._due = False
-        self._thread: threading.Thread | None = None
+        self._background = Background("mailtrap-index", self._run)
 
     def wake(self, _: object = None) -> None:
         """Messages came, or may be there."""
-        with self._wake:
-            self._due = True
-            if self._thread is None and not self._closing:
-                self._thread = threading.Thread(target=self._run, name="mailtrap-index", daemon=True)
-                self._thread.start()
-            self._wake.notify()
+        self._background.wake()
 
     def close(self) -> None:
         """End the thread."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-            thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        self._background.close()
 
     # ------------------------------------------------------------ in the thread
 
     def _run(self) -> None:
         db: Database | None = None
-        while self._await():
+        while self._background.due():
             try:
                 db = self._connect() if db is None else db
-                while not self._closing and self._fill(db):
-                    with self._wake:
-                        if self._due and not self._closing:
-                            self._due = False
-                            self._wake.wait(_PAUSE)  # others have more to do
+                while not self._background.closing and self._fill(db):
+                    if self._background.woken():
+                        self._background.pause(_PAUSE)  # others have more to do
             except psycopg.Error as error:
                 logging.getLogger("mailtrap.store").warning("the index is not filled: %s", first_line(error))
                 if db is not None:
@@ -90,13 +75,6 @@ class Index:
                 break
         if db is not None:
             db.close()
-
-    def _await(self) -> bool:
-        with self._wake:
-            while not (self._due or self._closing):
-                self._wake.wait()
-            self._due = False
-            return not self._closing
 
     def _fill(self, db: Database) -> bool:
         """Add some messages; whether there were any."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from .. import clock
+from ..background import Background
 from ..message import facts as computing
 from ..message.collation import folded
 from ..message.facts import Facts
@@ -76,12 +77,9 @@ class Index:
         self._life = life
         self._pull = pull
         self._report = report
-        self._wake = threading.Condition()
-        self._closing = False
-        self._due = False
-        self._arrivals = 0
+        self._background = Background("mailtrap-index", self._run)
+        self._lock = threading.Lock()
         self._dead: list[int] = []
-        self._thread: threading.Thread | None = None
         self._vocabulary = _Vocabulary()
         self.usable = self._open()
 
@@ -148,69 +146,42 @@ class Index:
 
     def wake(self) -> None:
         """Messages came, or may be there."""
-        self._arrivals += 1
         if self.usable:
-            with self._wake:
-                self._due = True
-                self._run_soon()
+            self._background.wake()
 
     def forget(self, seqs: Collection[int]) -> None:
         """Messages were removed."""
         if self.usable and seqs:
-            with self._wake:
+            with self._lock:
                 self._dead += seqs
-                self._due = True
-                self._run_soon()
-
-    def _run_soon(self) -> None:
-        if self._thread is None and not self._closing:
-            self._thread = threading.Thread(target=self._run, name="mailtrap-index", daemon=True)
-            self._thread.start()
-        self._wake.notify()
+            self._background.wake()
 
     def close(self) -> None:
         """End the thread."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-            thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        self._background.close()
         if not self.usable:
             self._unlink()
 
     def _run(self) -> None:
         try:
             with closing(self._connect()) as db:
-                while self._await():
+                while self._background.due():
                     self._work(db)
         except Exception as error:  # noqa: BLE001  without it search goes on, slower
             self.broke(error)
 
-    def _await(self) -> bool:
-        with self._wake:
-            while not (self._due or self._closing):
-                self._wake.wait()
-            self._due = False
-            return not self._closing
-
     def _work(self, db: sqlite3.Connection) -> None:
-        self._bury(db)
         self._vocabulary.load(db)
-        while not self._closing:
-            began, arrivals = clock.monotonic(), self._arrivals
+        while not self._background.closing:
+            began = clock.monotonic()
+            self._bury(db)
             (done,) = db.execute("SELECT done FROM state").fetchone()
             found = self._pull(done, _BATCH)
             if not found:
                 return
-            documents = [Document(row, raw) for row, raw in found]
-            self._add(db, done, documents)
-            if self._dead:
-                self._bury(db)
-            if arrivals != self._arrivals:  # others have more to do
-                with self._wake:
-                    if not self._closing:
-                        self._wake.wait(_SHARE * (clock.monotonic() - began))
+            self._add(db, done, [Document(row, raw) for row, raw in found])
+            if self._background.woken():  # others have more to do
+                self._background.pause(_SHARE * (clock.monotonic() - began))
             else:
                 clock.yield_interpreter()
 
@@ -238,7 +209,7 @@ class Index:
 
     def _bury(self, db: sqlite3.Connection) -> None:
         """Note what was removed. When that is most of the index, it begins anew."""
-        with self._wake:
+        with self._lock:
             seqs, self._dead = self._dead, []
         if not seqs:
             return
@@ -260,7 +231,6 @@ class Index:
         db.execute("DELETE FROM partial")
         db.execute("DELETE FROM dead")
         db.execute("UPDATE state SET done = 0, documents = 0")
-        self._due = True
 
     # ------------------------------------------------------------ asking
 
