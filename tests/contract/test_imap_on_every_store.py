@@ -101,6 +101,18 @@ def test_replace_is_seen_as_one_change(server: MailServer, clients: tuple[Client
     assert server.mailbox(BOB).messages[-1].raw == b"How are you?\r\n Yes"
 
 
+def test_what_grows_old_leaves_an_updated_search(server: MailServer, clients: tuple[Client, Client]) -> None:
+    bob = clients[0]
+    server.deliver(MAIL, recipients=BOB)
+    bob.ok("SELECT INBOX")
+    assert bob.ok("UID SEARCH RETURN (UPDATE ALL) YOUNGER 2") == ['* ESEARCH (TAG "t3") UID ALL 1']
+    bob.sock.sendall(b"i IDLE\r\n")
+    assert bob.line() == "+ idling"
+    assert bob.line() == '* ESEARCH (TAG "t3") UID REMOVEFROM (0 1)'
+    bob.sock.sendall(b"DONE\r\n")
+    assert bob.line().startswith("i OK")
+
+
 def test_notify_without_a_command(server: MailServer, clients: tuple[Client, Client]) -> None:
     bob, eve = clients
     eve.ok("CREATE Work")

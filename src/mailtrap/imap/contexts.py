@@ -1,11 +1,13 @@
 """Searches that are kept up to date (RFC 5267, 4.3): what has to be said when their results change."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ..store.search import Tree
 from . import sequence
+from .fetch_items import Item
 from .ordered import Criterion
 from .results import correlator
 
@@ -23,6 +25,9 @@ class Context:
         criteria: how it is sorted; None: in mailbox order.
         found: UIDs of the results in their order, as the client knows them.
         fuzzy: whether it has conditions that fit more or less.
+        mailbox: what the responses say of the mailbox (RFC 7377, 2.1); see ``correlator``.
+        items: what is told of a message that arrives and is a result (RFC 5465, 7).
+        due: when time alone changes what fits, in seconds since the epoch (RFC 5032, 2); infinity: it never does.
     """
 
     tag: bytes
@@ -31,6 +36,9 @@ class Context:
     criteria: Sequence[Criterion] | None
     found: list[int]
     fuzzy: bool = False
+    mailbox: bytes = b""
+    items: Sequence[Item] = ()
+    due: float = math.inf
 
     def without(self, gone: Collection[int]) -> list[Update]:
         """Take out results; what the client has to be told."""
@@ -78,7 +86,7 @@ class Context:
         if not items:
             return b""
         data = b" ".join(b"%b (%b)" % (name.encode(), b" ".join(pairs)) for name, pairs in items)
-        return b"%b %b\r\n" % (correlator(self.tag, uid=self.uid), data)
+        return b"%b %b\r\n" % (correlator(self.tag, uid=self.uid, mailbox=self.mailbox), data)
 
 
 def _added(found: Sequence[int], old: Collection[int], *, in_mailbox_order: bool) -> list[Update]:

@@ -5,10 +5,11 @@ RFC 4731: MIN, MAX, ALL, COUNT. RFC 5182: SAVE. RFC 5267: CONTEXT, UPDATE. RFC 6
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from . import responses, sequence
+from .fetch_items import Item, read_items
 from .tokens import Scanner, SyntaxFault
 
 _RANGE: Final = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})")
@@ -59,10 +60,12 @@ class Wanted:
     Attributes:
         options: names; never empty.
         partial: the range of PARTIAL.
+        items: what UPDATE is to tell of new results (RFC 5465, 7).
     """
 
     options: frozenset[str]
     partial: Range | None = None
+    items: Sequence[Item] = ()
 
     def __contains__(self, option: str) -> bool:
         return option in self.options
@@ -88,19 +91,20 @@ ALL: Final = Wanted(frozenset({"ALL"}))
 
 
 def read_return(
-    scanner: Scanner, offers: Callable[[str], bool], *, context: Literal["SEARCH", "SORT", ""]
+    scanner: Scanner, offers: Callable[[str], bool], *, context: Literal["SEARCH", "SORT"]
 ) -> Wanted | None:  # fmt: skip
     """RETURN and its options where they come next, and the space behind; None for the plain form.
 
     Args:
         offers: whether a capability holds, and with it the options that it brings.
-        context: of which kind contexts may be; ``""``: there are none, and nothing is saved.
+        context: of which kind contexts are.
     """
     if scanner.peek_word() != "RETURN":
         return None
     scanner.word()
     scanner.space()
     partial: Range | None = None
+    items: list[Item] = []
 
     def option() -> str:
         nonlocal partial
@@ -113,22 +117,23 @@ def read_return(
                 raise SyntaxFault("PARTIAL stands once", start)  # RFC 5267, 4.4
             scanner.space()
             partial = Range.read(scanner, newest=offers("PARTIAL"))
+        if word == "UPDATE" and scanner.at(b" (") and offers("NOTIFY"):
+            scanner.space()
+            items.extend(replace(item, peek=True) for item in read_items(scanner, offers))
         return word
 
     options = frozenset(scanner.items(option, empty=True))
     scanner.space()
     if "ALL" in options and partial is not None:
         raise SyntaxFault("PARTIAL and ALL exclude each other")  # RFC 5267, 4.4
-    return Wanted(options, partial) if options else ALL
+    return Wanted(options, partial, tuple(dict.fromkeys(items))) if options else ALL
 
 
 def _is_offered(word: str, offers: Callable[[str], bool], context: str) -> bool:
     if word in ("CONTEXT", "UPDATE"):
-        return bool(context) and offers(f"CONTEXT={context}")
+        return offers(f"CONTEXT={context}")
     if word == "PARTIAL":
-        return offers("PARTIAL") or (bool(context) and offers(f"CONTEXT={context}"))
-    if word == "SAVE" and not context:
-        return False
+        return offers("PARTIAL") or offers(f"CONTEXT={context}")
     return all(map(offers, _NEEDED.get(word, ())))
 
 

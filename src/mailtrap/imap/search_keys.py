@@ -64,8 +64,8 @@ class Reader:
         charset: of strings; None where none was named.
         recent: whether NEW, OLD and RECENT are there: IMAP4rev2 has none (RFC 9051, appendix E).
         offers: whether a capability holds, and with it the keys that it brings.
-        numbered, modseq, saved, within, fuzzy: whether sequence numbers, MODSEQ, ``$``, intervals and FUZZY were used;
-            known when all was read.
+        numbered, modseq, saved, fuzzy: whether sequence numbers, MODSEQ, ``$`` and FUZZY were used; known when all
+            was read.
     """
 
     scanner: Scanner
@@ -76,7 +76,6 @@ class Reader:
     numbered: bool = False
     modseq: bool = False
     saved: bool = False
-    within: bool = False
     fuzzy: bool = False
     _depth: int = 0
 
@@ -217,7 +216,6 @@ class Reader:
         seconds = self.scanner.number()
         if not seconds:
             raise SyntaxFault("An interval is not zero", start)  # RFC 5032, 2
-        self.within = True
         return seconds
 
     # ------------------------------------------------------------ what becomes UIDs

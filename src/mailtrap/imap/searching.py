@@ -3,6 +3,7 @@
 What has to be computed from messages is asked for in slices, and others run between two of them.
 """
 
+import math
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,7 +12,8 @@ from ..message.facts import Facts
 from ..store.alike import score
 from ..store.base import Store
 from ..store.rows import CopyRow
-from ..store.search import And, Tree, Uids, predicate, relevancy
+from ..store.search import And, Tree, Uids, intervals, predicate, relevancy
+from ..store.search import next_change as moment
 from ..wire.steps import Call, Pause, Step
 from . import gmail
 
@@ -98,6 +100,16 @@ def highest_modseq(store: Store, mailbox: int, uids: Sequence[int]) -> Generator
     """The highest MODSEQ of some copies (RFC 7162, 3.1.5); ``b""`` where there is none."""
     copies: Sequence[CopyRow] = yield Call(store.copies, mailbox, uids)
     return b"%d" % max(copy.modseq for copy in copies) if copies else b""
+
+
+def next_change(store: Store, mailbox: int, uids: Sequence[int], tree: Tree) -> Generator[Step, Any, float]:
+    """When, in seconds since the epoch, time alone changes which of the messages a tree fits; infinity: never."""
+    seconds = intervals(tree)
+    if not seconds:
+        return math.inf
+    dates: set[float] = set()
+    yield from known(store, mailbox, uids, (), lambda copies, _: dates.update(copy.internal_date for copy in copies))
+    return moment(seconds, dates, clock.now())
 
 
 def scored(store: Store, mailbox: int, found: Sequence[int], tree: Tree) -> Generator[Step, Any, Mapping[int, int]]:

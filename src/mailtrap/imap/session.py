@@ -7,8 +7,9 @@ Invariants:
 - No exception of a handler ends the session: it is reported, and the command is answered NO [SERVERBUG].
 """
 
+import math
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -29,8 +30,10 @@ from . import capabilities, responses
 from .collect import Collector, Command, Dropped, Overflow
 from .command import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, WITH_MAILBOX, Gate, Handled, Spec
 from .commands import COMMANDS
+from .commands.fetch import answer_for
 from .commands.notify import Notifier, told
 from .endings import as_answer, as_reply, reply_to
+from .fetch_items import Item
 from .literals import asked
 from .log import Log
 from .namespace import Namespace
@@ -181,6 +184,16 @@ class IMAPSession(Machine):
         if self.selected.read_only:
             raise Refusal("The mailbox was selected read-only", "CANNOT")
         return self.selected
+
+    def fetched(self, items: Sequence[Item], uids: Sequence[int]) -> Steps:
+        """Tell of messages in the selected mailbox as FETCH does."""
+        yield from answer_for(self, items, uids)
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds until time alone changes the results of an updated search; None: it does not."""
+        due = math.inf if self.view is None else self.view.due
+        return None if due == math.inf else max(due - clock.now(), 0)
 
     def read_line(self) -> Generator[Step, Any, bytes]:
         """One line that belongs to a command that has begun: a SASL response, DONE."""

@@ -4,17 +4,19 @@ It is told between two commands or in IDLE, never into the middle of one (RFC 35
 """
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from .. import clock
 from ..errors import NoSuchMailbox
 from ..store.base import Store
 from ..store.rows import Changes, CopyRow, Snapshot
-from ..store.search import And, Uids
+from ..store.search import And, Uids, intervals, next_change
 from ..wire.machine import Steps
 from ..wire.steps import Call, Step
 from . import responses, searching, sequence
 from .contexts import Context
+from .fetch_items import Item
 from .ordered import arranged
 from .responses import Goodbye
 from .view import News, View
@@ -45,7 +47,8 @@ def tell(session: "IMAPSession", *, expunges: bool, explicit: bool = False) -> S
     except NoSuchMailbox:
         raise Goodbye("The selected mailbox was deleted", "UNAVAILABLE") from None
     changes, current, recent_from = found
-    if changes.highestmodseq == view.modseq and not view.withheld:
+    late = bool(view.contexts) and view.due <= clock.now()  # RFC 5032, 2: time has passed
+    if changes.highestmodseq == view.modseq and not view.withheld and not late:
         return
     if changes.uidvalidity != view.mailbox.uidvalidity:
         raise Goodbye("The selected mailbox has a new UIDVALIDITY", "UNAVAILABLE")
@@ -54,16 +57,39 @@ def tell(session: "IMAPSession", *, expunges: bool, explicit: bool = False) -> S
         expunges = not _NUMBERED.search(session.buffer)
     news = view.apply(changes, expunges=expunges, current=current)
     output = _said(session, view, news, changes, recent_from)
+    told: Collection[int] = ()
     if view.contexts:
         if before := _taken_out(view, news):
             output = before + output
-        changed = [copy.uid for copy in changes.changed]
-        for context in tuple(view.contexts.values()) if changed else ():
-            output += yield from _updated(session, view, context, changed)
+        updates = b""
+        for context in tuple(view.contexts.values()):
+            updates += yield from _updated(session, view, context, changes.changed)
+        if news.arrived and any(context.items for context in view.contexts.values()):
+            yield output
+            output = b""
+            told = yield from _arrived(session, view, news.arrived)
+        output += updates
     if output:
         yield output
     if news.arrived and session.notifier is not None:
-        yield from session.notifier.arrived(session, news.arrived)
+        # RFC 5465, 5.2: behind ADDTO; of those told of above no second time
+        yield from session.notifier.arrived(session, [uid for uid in news.arrived if uid not in told])
+
+
+def _arrived(session: "IMAPSession", view: View, uids: Sequence[int]) -> Generator[Step, Any, Collection[int]]:
+    """Tell of new messages that are results what their searches want to be told, before ADDTO (RFC 5465, 7).
+
+    It is one FETCH for each, with what NOTIFY asked for (RFC 5465, 5.2); the UIDs that were told of.
+    """
+    also: Sequence[Item] = () if session.notifier is None else session.notifier.items
+    wanted: dict[tuple[Item, ...], list[int]] = {}
+    for uid in uids:
+        found = [item for context in view.contexts.values() if uid in context.found for item in context.items]
+        if found:
+            wanted.setdefault(tuple(dict.fromkeys((*found, *also))), []).append(uid)
+    for items, some in wanted.items():
+        yield from session.fetched(items, some)
+    return {uid for some in wanted.values() for uid in some}
 
 
 def _taken_out(view: View, news: News) -> bytes:
@@ -77,12 +103,25 @@ def _taken_out(view: View, news: News) -> bytes:
 
 
 def _updated(
-    session: "IMAPSession", view: View, context: Context, changed: Sequence[int]
+    session: "IMAPSession", view: View, context: Context, copies: Sequence[CopyRow]
 ) -> Generator[Step, Any, bytes]:
-    """What became and what is no longer a result of an updated search, among the messages that changed."""
+    """What became and what is no longer a result of an updated search, among the messages that changed.
+
+    Where time alone can have changed it, that is every message.
+    """
     store, mailbox = session.services.store, view.mailbox.id
+    late = context.due <= clock.now()
+    changed: Sequence[int] = view.present() if late else [copy.uid for copy in copies]
+    if not changed:
+        return b""
     try:
-        fitting: Sequence[int] = yield Call(store.search, mailbox, And((Uids.of(changed), context.tree)))
+        if late:
+            context.due = yield from searching.next_change(store, mailbox, changed, context.tree)
+            fitting = yield from searching.find(store, mailbox, changed, context.tree)
+        else:
+            if seconds := intervals(context.tree):
+                context.due = min(context.due, next_change(seconds, [row.internal_date for row in copies], clock.now()))
+            fitting = yield Call(store.search, mailbox, And((Uids.of(changed), context.tree)))
         found = sorted({*context.found}.difference(changed).union(view.known(fitting)))
         if context.criteria is not None:
             scores = (yield from searching.scored(store, mailbox, found, context.tree)) if context.fuzzy else {}

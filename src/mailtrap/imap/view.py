@@ -11,6 +11,7 @@ The store says what is; the client knows what it was told. Between the two:
 mailbox cost little each.
 """
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,15 @@ class View:
     def withheld(self) -> bool:
         """Whether there are expunged messages that the client was not told of."""
         return bool(self._gone)
+
+    @property
+    def due(self) -> float:
+        """When time alone changes the results of an updated search; infinity: it does not."""
+        return min((context.due for context in self.contexts.values()), default=math.inf)
+
+    def present(self) -> Sequence[int]:
+        """The UIDs without those that are expunged, whether the client was told or not."""
+        return [uid for uid in self.uids if uid not in self._gone] if self._gone else self.uids
 
     def number(self, uid: int) -> int:
         """The sequence number of a UID; 0 where the client does not know it."""

@@ -77,6 +77,7 @@ class Driver(Connection):
     peer: tuple[str, int] = ("", 0)
     _ticket = 0  # the wait whose end is awaited: results of any other are dropped
     _timer: asyncio.TimerHandle | None = None
+    _alarm: asyncio.TimerHandle | None = None
     _watching: Sequence[Hashable] = ()
     _eof_told = False
     begun = False
@@ -173,6 +174,7 @@ class Driver(Connection):
             self._timer = None
         if self._watching:
             self.hub.watch(self, self._watching, ())
+        self._set_alarm(None)
         if self._state is _WORKING:
             self.hub.unfinished(self, True)
         else:
@@ -387,6 +389,7 @@ class Driver(Connection):
         if isinstance(step, Watch):
             self.hub.watch(self, self._watching, step.wanted)
             self._watching = step.wanted
+            self._set_alarm(step.seconds)
             return True
         if isinstance(step, Pause):
             self._state = _WAITING
@@ -411,6 +414,12 @@ class Driver(Connection):
         if isinstance(step, StartDeflate):
             return self._start_deflate()
         raise TypeError(f"not a step: {step!r}")
+
+    def _set_alarm(self, seconds: float | None) -> None:
+        """Wake the session after so many seconds, and not as was said before."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None if seconds is None else self.hub.loop.call_later(seconds, self.hinted)
 
     def _next_turn(self) -> None:
         if self._state is _WAITING:

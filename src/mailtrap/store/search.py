@@ -7,6 +7,7 @@ Text is compared as a substring, without case, as i;unicode-casemap does (RFC 90
 in UTC, without the time of day; the ones of ``Sent...`` are those written in the ``Date`` field, whatever its zone.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -187,14 +188,14 @@ class ModSeq:
 
 @dataclass(frozen=True, slots=True)
 class Older:
-    """The internal date is longer ago than so many seconds (RFC 5032)."""
+    """The internal date is at least so many seconds ago, counted in whole seconds (RFC 5032, 2)."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Younger:
-    """The internal date is at most so many seconds ago (RFC 5032)."""
+    """The internal date is at most so many seconds ago, counted in whole seconds (RFC 5032, 2)."""
 
     seconds: float
 
@@ -246,6 +247,25 @@ class Predicate(NamedTuple):
 def predicate(tree: Tree) -> Predicate:
     """Compile a tree; ``Older`` and ``Younger`` count from now."""
     return _compile(tree, clock.now())
+
+
+def intervals(tree: Tree) -> frozenset[float]:
+    """The seconds that ``Older`` and ``Younger`` count back, so that what fits changes by itself."""
+    match tree:
+        case And(trees) | Or(trees):
+            return frozenset[float]().union(*map(intervals, trees))
+        case Not(part):
+            return intervals(part)
+        case Older(seconds) | Younger(seconds):
+            return frozenset((seconds,))
+        case _:
+            return frozenset()
+
+
+def next_change(seconds: Iterable[float], dates: Iterable[float], now: float) -> float:
+    """When the next of these internal dates passes one of the intervals; infinity where none will."""
+    passed = (date // 1 + interval + after for interval in seconds for date in dates for after in (0, 1))
+    return min((moment for moment in passed if moment > now), default=math.inf)
 
 
 def fuzzy(tree: Tree) -> Tree:
@@ -377,9 +397,9 @@ def _cheap(tree: _Plain | _Dated, now: float) -> Test:
         case ModSeq(modseq):
             return lambda copy, _: copy.modseq >= modseq
         case Older(seconds):
-            return lambda copy, _: copy.internal_date < now - seconds
+            return lambda copy, _: copy.internal_date // 1 <= now // 1 - seconds
         case Younger(seconds):
-            return lambda copy, _: copy.internal_date >= now - seconds
+            return lambda copy, _: copy.internal_date // 1 >= now // 1 - seconds
         case _:
             return _dated(tree)
 

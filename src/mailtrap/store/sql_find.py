@@ -146,9 +146,9 @@ class Compiler:
             case search.Smaller(octets):
                 return self._copy(f"{size} < ?", _fit(octets))
             case search.Older(seconds):
-                return self._copy(f"{date} < ?", self._now - seconds)
+                return self._copy(f"{date} < ?", self._now // 1 - seconds + 1)
             case search.Younger(seconds):
-                return self._copy(f"{date} >= ?", self._now - seconds)
+                return self._copy(f"{date} >= ?", self._now // 1 - seconds)
             case search.ModSeq(modseq):
                 return self._copy(f"{'coalesce(c.modseq, 0)' if self._record else 'c.modseq'} >= ?", _fit(modseq))
             case search.Uids(ranges) if len(ranges) <= 50:

@@ -109,9 +109,11 @@ class Watch:
 
     Attributes:
         wanted: ids of mailboxes, and keys of accounts, as a ``Hint`` names them.
+        seconds: after which it is woken once in any case; None: by hints alone. The next ``Watch`` begins anew.
     """
 
     wanted: Sequence[Hashable]
+    seconds: float | None = None
 
 
 @final

@@ -6,11 +6,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from mailtrap import limits
+from mailtrap import clock, limits
 from mailtrap.imap.contexts import Context
 from mailtrap.imap.ordered import Criterion
 from mailtrap.imap.sequence import parse
 from mailtrap.store.search import All
+from mailtrap.wire.steps import Watch
 
 from .conftest import World, numbers
 
@@ -91,11 +92,10 @@ class TestUpdate:
         assert client.send(b"A SEARCH RETURN (COUNT) SEEN\r\n").startswith(b"* ESEARCH")
 
     def test_refused(self, world, client):
-        answer = client.send(b"A SEARCH RETURN (UPDATE COUNT) YOUNGER 100\r\n")
-        assert re.fullmatch(rb'\* NO \[NOUPDATE "A"\] .*\r\n\* ESEARCH \(TAG "A"\) COUNT 3\r\nA OK .*\r\n', answer)
         for number in range(limits.IMAP_CONTEXTS):
             assert b"NOUPDATE" not in client.send(b"a%d SEARCH RETURN (UPDATE) ALL\r\n" % number)
-        assert b"NOUPDATE" in client.send(b"z SEARCH RETURN (UPDATE) ALL\r\n")
+        answer = client.send(b"A SEARCH RETURN (UPDATE COUNT) ALL\r\n")
+        assert re.fullmatch(rb'\* NO \[NOUPDATE "A"\] .*\r\n\* ESEARCH \(TAG "A"\) COUNT 3\r\nA OK .*\r\n', answer)
 
     def test_context_alone_is_a_hint(self, client):
         assert client.send(b"A SEARCH RETURN (CONTEXT COUNT) ALL\r\n").startswith(b'* ESEARCH (TAG "A") COUNT 3')
@@ -189,6 +189,129 @@ def test_updates_of_any_two_results(order, old, new):
     assert bool(line) == (before != after)
 
 
+class TestPassingTime:
+    """Results that come and go because messages grow old (RFC 5032, 2)."""
+
+    @pytest.fixture
+    def now(self, monkeypatch):
+        time = [1_800_000_000.25]
+        monkeypatch.setattr(clock, "now", lambda: time[0])
+        return time
+
+    @pytest.fixture
+    def client(self, world, now):
+        for ago in (100.5, 50, 10):
+            world.put(date=now[0] - ago)
+        return world.select()
+
+    def test_they_are_told_when_they_change(self, world, client, now):
+        client.send(b"A UID SEARCH RETURN (UPDATE) YOUNGER 60\r\n")
+        client.send(b"B UID SEARCH RETURN (UPDATE ALL) OR OLDER 60 FLAGGED\r\n")
+        now[0] += 10
+        assert client.ok("NOOP") == b'* ESEARCH (TAG "B") UID ADDTO (0 2)\r\n'  # 60 seconds ago is both
+        now[0] += 1
+        assert client.ok("NOOP") == b'* ESEARCH (TAG "A") UID REMOVEFROM (0 2)\r\n'
+        assert client.ok("NOOP") == b"*"
+        world.put(date=now[0] - 59)
+        assert b'* ESEARCH (TAG "A") UID ADDTO (0 4)\r\n' in client.ok("NOOP")
+        now[0] += 2
+        assert client.ok("NOOP") == (
+            b'* ESEARCH (TAG "A") UID REMOVEFROM (0 4)\r\n* ESEARCH (TAG "B") UID ADDTO (0 4)\r\n'
+        )
+        now[0] += 10_000
+        assert client.ok("NOOP") == (
+            b'* ESEARCH (TAG "A") UID REMOVEFROM (0 3)\r\n* ESEARCH (TAG "B") UID ADDTO (0 3)\r\n'
+        )
+        assert client.session.patience is None  # nothing can grow older than all intervals
+
+    def test_seconds_are_whole(self, client, now):
+        # RFC 5032, 2: to the resolution of a second, and both ends belong to it
+        assert client.ok("SEARCH OLDER 50") == b"* SEARCH 1 2\r\n"
+        assert client.ok("SEARCH YOUNGER 50") == b"* SEARCH 2 3\r\n"
+        assert client.ok("SEARCH OLDER 51") == b"* SEARCH 1\r\n"
+        assert client.ok("SEARCH YOUNGER 49") == b"* SEARCH 3\r\n"
+
+    def test_a_sorted_search(self, client, now):
+        client.send(b"A UID SORT RETURN (UPDATE) (REVERSE ARRIVAL) UTF-8 OLDER 60\r\n")
+        now[0] += 100
+        assert client.ok("NOOP") == b'* ESEARCH (TAG "A") UID ADDTO (1 3,2)\r\n'
+
+    def test_in_idle_the_session_is_woken(self, client, now):
+        client.send(b"A UID SEARCH RETURN (UPDATE) NOT OLDER 60\r\n")
+        client.send(b"B IDLE\r\n")
+        assert client.steps[-1].seconds == 9.75
+        now[0] += 9.75
+        client.session.wake()
+        assert client.woken() == b'* ESEARCH (TAG "A") UID REMOVEFROM (0 2)\r\n'
+        assert client.steps[-1].seconds == 1  # from younger to older
+        client.send(b"DONE\r\n")
+        assert [step.seconds for step in client.steps if isinstance(step, Watch)][-1] is None
+
+    def test_with_notify_the_session_is_woken(self, client, now):
+        client.ok("NOTIFY SET (selected (MessageNew MessageExpunge))")
+        client.send(b"A UID SEARCH RETURN (UPDATE) YOUNGER 60\r\n")
+        assert [step.seconds for step in client.steps if isinstance(step, Watch)][-1] == 9.75
+        now[0] += 12
+        client.session.wake()
+        assert client.woken() == b'* ESEARCH (TAG "A") UID REMOVEFROM (0 2)\r\n'
+
+    def test_what_is_expunged_and_not_told_is_left_alone(self, world, client, now):
+        client.send(b"A SEARCH RETURN (UPDATE) YOUNGER 60\r\n")
+        world.store.expunge(world.mailbox().id, [1, 3])
+        now[0] += 20
+        assert client.ok("SEARCH 1").endswith(b'* ESEARCH (TAG "A") REMOVEFROM (0 2)\r\n')
+        assert client.ok("NOOP") == b'* ESEARCH (TAG "A") REMOVEFROM (0 3)\r\n* 3 EXPUNGE\r\n* 1 EXPUNGE\r\n'
+
+    def test_cancelled_it_costs_nothing(self, client, now):
+        client.send(b"A UID SEARCH RETURN (UPDATE) YOUNGER 60\r\n")
+        client.ok('CANCELUPDATE "A"')
+        now[0] += 100
+        assert client.ok("NOOP") == b"*"
+        assert client.session.patience is None
+
+
+class TestItems:
+    """What UPDATE tells of new results (RFC 5465, 7)."""
+
+    def test_fetch_comes_between_exists_and_addto(self, world, client):
+        client.send(b"A UID SEARCH RETURN (COUNT UPDATE (UID BODY[HEADER.FIELDS (SUBJECT)])) NOT SUBJECT x\r\n")
+        world.put(mail("x"))
+        world.put(mail("y"))
+        assert client.ok("NOOP") == (
+            b"* 5 EXISTS\r\n* 5 RECENT\r\n"
+            b"* 5 FETCH (UID 5 BODY[HEADER.FIELDS (SUBJECT)] {14}\r\nSubject: y\r\n\r\n)\r\n"
+            b'* ESEARCH (TAG "A") UID ADDTO (0 5)\r\n'
+        )
+        assert world.flags(5) == frozenset()
+
+    def test_a_change_of_flags_fetches_nothing(self, world, client):
+        client.send(b"A UID SEARCH RETURN (UPDATE (ENVELOPE)) FLAGGED\r\n")
+        world.store.set_flags(world.mailbox().id, [2], ["\\Flagged"], "add")
+        assert b"ENVELOPE" not in client.ok("NOOP")
+
+    def test_one_fetch_for_all_who_ask(self, world, client):
+        client.ok("NOTIFY SET (selected (MessageNew (UID FLAGS) MessageExpunge))")
+        client.send(b"A UID SEARCH RETURN (UPDATE (UID RFC822.SIZE)) SUBJECT y\r\n")
+        client.send(b"B UID SORT RETURN (UPDATE (RFC822.SIZE)) (DATE) UTF-8 ALL\r\n")
+        client.ok("NOOP")
+        world.put(mail("y"))
+        client.run()
+        assert re.findall(rb"FETCH.*", client.take()) == [b"FETCH (UID 4 RFC822.SIZE 14 FLAGS (\\Recent))\r"]
+        client.ok('CANCELUPDATE "B"')
+        world.put(mail("x"))
+        client.run()
+        assert re.findall(rb"FETCH.*", client.take()) == [b"FETCH (UID 5 FLAGS (\\Recent))\r"]
+
+    @pytest.mark.parametrize("option", ["UPDATE ()", "UPDATE (FOO)", "UPDATE UID", "COUNT (UID)", "UPDATE (UID"])
+    def test_bad_syntax(self, client, option):
+        client.bad(f"SEARCH RETURN ({option}) ALL")
+
+    def test_not_without_notify(self, make_world):
+        world = make_world(imap_capabilities=frozenset({"-NOTIFY"}))
+        world.put()
+        world.select().bad("SEARCH RETURN (UPDATE (UID)) ALL")
+
+
 class TestPartial:
     @pytest.fixture
     def many(self, world):
@@ -235,8 +358,10 @@ class TestPartial:
         modseq = world.mailbox().highestmodseq
         world.store.set_flags(world.mailbox().id, [2, 4, 6], ["x"], "add")
         many.ok("NOOP")
-        answer = many.ok(f"UID FETCH 1:* FLAGS (CHANGEDSINCE {modseq} PARTIAL -1:-2)")
-        assert numbers(answer, "FETCH") == [4, 6]
+        # RFC 9394, 3.4: the last messages, and of those the ones that changed
+        for modifiers in (f"CHANGEDSINCE {modseq} PARTIAL -1:-5", f"PARTIAL -5:-1 CHANGEDSINCE {modseq}"):
+            assert numbers(many.ok(f"UID FETCH 1:* FLAGS ({modifiers})"), "FETCH") == [6]
+        assert many.ok(f"UID FETCH 1:* FLAGS (CHANGEDSINCE {modseq} PARTIAL -1:-2)") == b"*"
 
     def test_without_condstore(self, make_world):
         world = make_world(imap_capabilities=frozenset({"-CONDSTORE"}))

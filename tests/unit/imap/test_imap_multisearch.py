@@ -100,6 +100,52 @@ class TestMultiSearch:
         client.bad(f"ESEARCH {arguments}")
         assert client.ok("NOOP")
 
+    @pytest.mark.parametrize("options", ["", "RETURN (COUNT) ", "RETURN (MIN MAX COUNT PARTIAL 1:2 CONTEXT) "])
+    def test_no_response_where_nothing_is_found(self, client, options):
+        # RFC 7377, 2.1: this is true even with COUNT
+        assert client.ok(f"ESEARCH IN (mailboxes (empty other)) {options}SUBJECT nowhere") == b"*"
+        assert boxes(client.ok(f"ESEARCH IN (mailboxes (empty other)) {options}ALL")) == ["other"]
+
+    def test_saved(self, client):
+        # RFC 7377, 2.2
+        client.ok("SELECT other")
+        assert client.ok("ESEARCH RETURN (SAVE) SUBJECT other") == b"*"
+        assert numbers(client.ok("FETCH $ UID"), "FETCH") == [2]
+        assert b"UID MIN 1 COUNT 2" in client.ok("ESEARCH IN (selected) RETURN (SAVE MIN COUNT) ALL")
+        assert numbers(client.ok("FETCH $ UID"), "FETCH") == [1, 2]
+        assert client.ok("ESEARCH RETURN (SAVE COUNT) SUBJECT nowhere") == b"*"
+        assert client.ok("FETCH $ UID") == b"*"
+        client.ok("SEARCH RETURN (SAVE) ALL")
+        for wrong in ("IN (selected inboxes) RETURN (SAVE) ALL", "IN (mailboxes other) RETURN (SAVE COUNT) ALL"):
+            client.bad(f"ESEARCH {wrong}")
+        assert numbers(client.ok("FETCH $ UID"), "FETCH") == [1, 2]  # BAD changes nothing (RFC 5182, 2.1)
+        client.no("ESEARCH RETURN (SAVE) CHARSET X-FOO ALL")
+
+    def test_kept_up_to_date(self, world, client):
+        # RFC 7377, 2.2: of the selected mailbox
+        client.ok("SELECT other")
+        validity = world.mailbox("other").uidvalidity
+        answer = client.send(b"A ESEARCH IN (personal) RETURN (COUNT UPDATE) SUBJECT hello\r\n")
+        assert b"NOUPDATE" not in answer
+        assert client.send(b"A ESEARCH RETURN (UPDATE) ALL\r\n").startswith(b"A BAD")
+        client.send(b"B ESEARCH RETURN (UPDATE COUNT) FLAGGED\r\n")  # nothing is found yet
+        world.put(MAIL, "other", flags=["\\Flagged"])
+        world.put(MAIL, "INBOX")
+        answer = client.ok("NOOP")
+        for tag in (b"A", b"B"):
+            assert b'* ESEARCH (TAG "%b" MAILBOX other UIDVALIDITY %d) UID ADDTO (0 3)\r\n' % (tag, validity) in answer
+        assert client.send(b"C ESEARCH IN (inboxes) RETURN (UPDATE) ALL\r\n").count(b'* NO [NOUPDATE "C"] ') == 1
+        client.ok('CANCELUPDATE "A" "B"')
+
+    def test_a_mailbox_that_is_named_needs_no_right_to_be_looked_up(self, world, client):
+        # RFC 7377, 2.2
+        world.put(MAIL, "Quiet", account="eve@example.com")
+        world.store.set_rights(world.mailbox("Quiet", "eve@example.com").id, "bob@example.com", "r")
+        name = "user/eve@example.com/Quiet"
+        assert boxes(client.ok(f"ESEARCH IN (mailboxes {name}) ALL")) == [name]
+        assert boxes(client.ok("ESEARCH IN (subtree user) ALL")) == []
+        assert client.ok("ESEARCH IN (mailboxes user/eve@example.com/INBOX) ALL") == b"*"
+
     def test_a_mailbox_that_is_deleted_meanwhile(self, world, client):
         search = world.store.search
 

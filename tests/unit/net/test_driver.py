@@ -490,6 +490,28 @@ def test_watchers_are_woken_and_others_are_not(serve):
         assert two.line() == b"woken"
 
 
+def test_a_watch_may_end_by_itself(serve):
+    def script(machine):
+        yield Watch([1], seconds=1000)
+        yield Watch([1], seconds=0.01)  # and not as was said before
+        while not machine.woken:
+            yield NEED_DATA
+        machine.woken = False
+        yield b"woken\r\n"
+        yield Watch([1], seconds=1000)
+        yield Watch([1])
+        if (yield from machine.line()) == b"QUIT":
+            yield b"woken again\r\n" if machine.woken else b"at peace\r\n"
+
+    server = serve(script)
+    with server.connect() as client:
+        assert client.line() == b"woken"
+        client.sendall(b"QUIT\r\n")
+        assert client.rest() == b"at peace\r\n"
+    with server.connect() as client:
+        assert client.line() == b"woken"  # and leaves without a word: nobody is woken any more
+
+
 def test_many_hints_are_one_wake_up(fake):
     woken = []
 

@@ -54,10 +54,10 @@ def fetch(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     uids = session.selected.find(wanted, uid=uid)
     if _MODSEQ in items and (enabled := session.enable_condstore()):
         yield enabled
+    if partial is not None:
+        uids = partial.of(uids)  # RFC 9394, 3.4: before it is asked which of them changed
     if since is not None:
         uids = yield from _changed(session, wanted, uids, since, vanished=vanished)
-    if partial is not None:
-        uids = partial.of(uids)  # RFC 9394, 3.3: of those that are left
     uids, code = newest(session, uids)
     told = yield from answer_for(session, items, uids)
     if told < len(uids) and not uid:

@@ -38,7 +38,7 @@ def _watch(session: "IMAPSession", *, idle: bool) -> Watch:
     wanted = [] if session.notifier is None else list(session.notifier.watch(session).wanted)
     if idle and session.view is not None and session.view.mailbox.id not in wanted:
         wanted.append(session.view.mailbox.id)
-    return Watch(wanted)
+    return Watch(wanted, session.patience if idle else None)
 
 
 def _wait(session: "IMAPSession") -> Generator[Step, Any, bytes]:
@@ -48,9 +48,9 @@ def _wait(session: "IMAPSession") -> Generator[Step, Any, bytes]:
         session.woken = False
         if session.view is not None:
             yield from tell(session, expunges=True)
-        if session.notifier is not None:
-            if news := (yield from session.notifier.news(session)):
-                yield news
+        if session.notifier is not None and (news := (yield from session.notifier.news(session))):
+            yield news
+        if session.notifier is not None or session.patience is not None:
             yield _watch(session, idle=True)
         while not session.woken:
             if session.eof or b"\n" in session.buffer or len(session.buffer) > limits.IMAP_LINE:

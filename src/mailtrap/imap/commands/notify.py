@@ -88,6 +88,12 @@ class Notifier:
         """Whether flags that others change in the selected mailbox are told."""
         return self.selected is None or "FLAGCHANGE" in self.selected.events
 
+    @property
+    def items(self) -> Sequence[Item]:
+        """What is told of a new message in the selected mailbox."""
+        group = self.selected
+        return group.items if group is not None and "MESSAGENEW" in group.events else ()
+
     def stale(self, session: "IMAPSession") -> bool:
         """Whether another mailbox was selected since it was looked at last."""
         return self._selected != (None if session.view is None else session.view.mailbox.id)
@@ -98,8 +104,8 @@ class Notifier:
 
     def arrived(self, session: "IMAPSession", uids: Sequence[int]) -> Steps:
         """Tell of messages that are new in the selected mailbox (RFC 5465, 5.2)."""
-        if self.selected is not None and self.selected.items and "MESSAGENEW" in self.selected.events:
-            yield from answer_for(session, self.selected.items, uids)
+        if self.items and uids:
+            yield from answer_for(session, self.items, uids)
 
     # ------------------------------------------------------------ looking
 
@@ -163,12 +169,14 @@ class Notifier:
         if "SERVERMETADATACHANGE" in self._every:
             wanted.append(Key(mine.scope, ALL))
         wanted += [id_ for id_, known in self._known.items() if known.events & _OF_MESSAGES]
+        seconds: float | None = None
         if session.view is not None and self.selected is not None and self.selected.events:
             wanted.append(session.view.mailbox.id)
+            seconds = session.patience
         if not self._watched.issuperset(wanted):
             session.woken = True  # what came before it was watched gave no hint: it is looked at once more
         self._watched = frozenset(wanted)
-        return Watch(wanted)
+        return Watch(wanted, seconds)
 
     @staticmethod
     def _is_selected(session: "IMAPSession", row: MailboxRow) -> bool:

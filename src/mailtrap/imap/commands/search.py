@@ -103,23 +103,32 @@ def answer(
         if "SAVE" in wanted:
             view.saved = sorted(wanted.returned(found))
         if "UPDATE" in wanted:
-            yield from _keep(session, Context(tag, uid, tree, criteria, list(found), reader.fuzzy), reader)
+            context = Context(tag, uid, tree, criteria, list(found), reader.fuzzy, items=wanted.items)
+            yield from keep_updated(session, context)
         if wanted.answered:
             scores_of = [scores.get(message, 1) for message in found] if "RELEVANCY" in wanted else ()
             yield esearch(correlator(tag, uid=uid), wanted, numbers, modseq=modseq, scores=scores_of)
     return Reply("OK", f"{'UID ' if uid else ''}{verb} completed", code)
 
 
-def _keep(session: "IMAPSession", context: Context, reader: Reader) -> Generator[Step, Any, None]:
+def keep_updated(session: "IMAPSession", context: Context) -> Generator[Step, Any, None]:
     """Keep the results up to date, or say that they are not (RFC 5267, 4.3.1)."""
-    contexts = session.selected.contexts
-    if reader.within:
-        reason = "What is older or younger changes by itself"
-    elif gmail.asks_for_places(context.tree):
+    view = session.selected
+    contexts = view.contexts
+    if gmail.asks_for_places(context.tree):
         reason = "What is in other mailboxes is not watched"
     elif len(contexts) >= limits.IMAP_CONTEXTS:
         reason = "Too many searches are kept up to date"
     else:
         contexts[context.tag] = context
+        store = session.services.store
+        context.due = yield from searching.next_change(store, view.mailbox.id, view.uids, context.tree)
+        if session.notifier is not None:
+            yield session.notifier.watch(session)  # which wakes the session when it is due
         return
-    yield Reply("NO", reason, b'NOUPDATE "%b"' % context.tag).line()
+    yield not_updated(context.tag, reason)
+
+
+def not_updated(tag: bytes, reason: str) -> bytes:
+    """RFC 5267, 4.3.1: the results are not kept up to date."""
+    return Reply("NO", reason, b'NOUPDATE "%b"' % tag).line()
