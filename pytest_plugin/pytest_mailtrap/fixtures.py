@@ -1,11 +1,12 @@
 """The fixtures. None is autouse; nothing is imported or started before a test asks for it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import options, servers
+from .parameters import definitions, names_what_is_behind
 from .watch import SHARED, Watch, watch_on, watching
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _shared(request: pytest.FixtureRequest) -> Watch:
     family = node.parent
     assert family is not None
     watch = family.stash.get(SHARED, None)
-    if watch is not None and not watch.over and _NAMES.isdisjoint(request.fixturenames):
+    if watch is not None and not watch.over and not names_what_is_behind(node):
         return watch
     # by name, because a test with a server of its own needs no other
     server: MailServer = request.getfixturevalue("mailtrap_server")
@@ -76,22 +77,9 @@ def _shared(request: pytest.FixtureRequest) -> Watch:
     if watch is None:  # it is a fixture of somebody's own
         watch = watching(request.config, server)
         request.session.addfinalizer(watch.close)
-    if watch.whole_run and _only_ours(request):
+    if watch.whole_run and len(definitions(request.config, "mailtrap_server", node)) == 1:  # nobody wraps it
         family.stash[SHARED] = watch
     return watch
-
-
-_NAMES: Final = frozenset(("mailtrap_server", "mailtrap_config"))
-
-
-def _only_ours(request: pytest.FixtureRequest) -> bool:
-    """Whether nobody wraps ``mailtrap_server`` here: a wrapper may want to be asked for each test."""
-    manager: Any = request.config.pluginmanager.get_plugin("funcmanage")
-    try:
-        found = manager.getfixturedefs("mailtrap_server", request.node)
-    except (AttributeError, TypeError):  # it is not documented: another pytest may not have it, which costs time only
-        return False
-    return found is not None and len(found) == 1
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from .fixtures import (
 from .fixtures import (
     mailtrap_server as mailtrap_server,
 )
+from .parameters import parametrize
 from .run import RUN, Run
 from .watch import WATCHED
 
@@ -67,6 +68,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_configure_node(node: Any) -> None:
     """pytest-xdist starts a worker."""
     node.workerinput["mailtrap_each"] = node.config.getoption("dist", "no") == "each"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Where somebody's ``mailtrap_config`` has parameters, run each test that uses a mail server with each of them."""
+    if "mailserver" in metafunc.fixturenames:
+        parametrize(metafunc)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -402,3 +402,44 @@ def mailtrap_config(request):
     return {"routing": request.param}
 """,
     ).assert_outcomes(passed=6)
+
+
+@pytest.mark.parametrize("behind", ["mailtrap_config", "mailtrap_server"])
+def test_a_fixture_with_parameters_behind_mailserver_makes_several_tests(run, behind):
+    result = run(
+        """
+        import pytest
+
+        def test_one(mailserver):
+            print("\\nrouting", mailserver.settings["routing"])
+
+        @pytest.mark.parametrize("number", range(2))
+        def test_two(async_mailserver, number):
+            print("\\nrouting", async_mailserver.server.settings["routing"])
+
+        def test_without():
+            pass
+        """,
+        "-s",
+        conftest={
+            "mailtrap_config": """
+import pytest
+
+@pytest.fixture(scope="session", params=["open", "strict"])
+def mailtrap_config(request):
+    return {"routing": request.param}
+""",
+            "mailtrap_server": """
+import pytest
+from mailtrap import MailServer
+
+@pytest.fixture(scope="module", params=["open", "strict"])
+def mailtrap_server(request):
+    with MailServer(routing=request.param) as server:
+        yield server
+""",
+        }[behind],
+    )
+    result.assert_outcomes(passed=7)
+    routing = [line for line in result.outlines if line.startswith("routing")]
+    assert sorted(routing) == ["routing open"] * 3 + ["routing strict"] * 3

@@ -21,7 +21,7 @@ def test_the_plugin_imports_only_pytest():
     assert [name for name in loaded if name.partition(".")[0] != "pytest_mailtrap"] == []
     assert set(loaded) == {
         "pytest_mailtrap", "pytest_mailtrap.plugin", "pytest_mailtrap.options", "pytest_mailtrap.fixtures",
-        "pytest_mailtrap.watch", "pytest_mailtrap.distribution", "pytest_mailtrap.hooks",
+        "pytest_mailtrap.parameters", "pytest_mailtrap.watch", "pytest_mailtrap.distribution", "pytest_mailtrap.hooks",
         "pytest_mailtrap.imports", "pytest_mailtrap.run", "pytest_mailtrap.servers",
     }  # fmt: skip
 
