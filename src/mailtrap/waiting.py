@@ -60,7 +60,7 @@ class Bell:
         with self._condition:
             self._waiting += 1
             try:
-                self._condition.wait_for(lambda: self.rings != rings, timeout)
+                self._condition.wait_for(lambda: self.rings != rings, min(timeout, threading.TIMEOUT_MAX))
             finally:
                 self._waiting -= 1
 
@@ -169,7 +169,7 @@ class Waits:
         if (at_least or exactly or 1) < 1 or exactly == 0 or at_least == 0:
             raise ConfigError("to wait for no message is assert_no_message()")
         wanted = exactly if exactly is not None else at_least if at_least is not None else 1
-        watch = self._watch(criteria)
+        watch, settle = self._watch(criteria), seconds_of("settle", settle)
 
         def enough() -> "list[Message] | None":
             found = watch()
@@ -199,14 +199,15 @@ class Waits:
         """That no message matches: now and when all open transactions have ended, or for a whole window."""
         __tracebackhide__ = True
         watch = self._watch(criteria)
+        window = None if within is None else seconds_of("within", within)
 
         def refuse() -> None:
             if found := watch():
                 raise UnexpectedMessage(unexpected(criteria, found, "none was expected"))
 
         refuse()
-        if within is not None:
-            self._quiet(within, lambda: bool(watch()))
+        if window is not None:
+            self._quiet(window, lambda: bool(watch()))
         else:
             self._transactions_over()
         refuse()
@@ -214,7 +215,8 @@ class Waits:
     def quiet(self, for_: float, timeout: float | None) -> None:
         """No new message and no open transaction for so many seconds."""
         __tracebackhide__ = True
-        limit = self._source.default_timeout() if timeout is None else timeout
+        limit = self._source.default_timeout() if timeout is None else seconds_of("timeout", timeout)
+        for_ = seconds_of("for_", for_)
         deadline = clock.monotonic() + limit
         seq = self._source.mark().seq
         while True:
@@ -317,7 +319,7 @@ class Waits:
         """Look, sleep until the bell rings, look again; ``error(seconds)`` is raised when the time is over."""
         __tracebackhide__ = True
         self._source.refuse_fork()
-        limit = self._source.default_timeout() if timeout is None else timeout
+        limit = self._source.default_timeout() if timeout is None else seconds_of("timeout", timeout)
         deadline = clock.monotonic() + limit
         bell = self._source.bell
         while True:
@@ -371,6 +373,17 @@ class Waits:
                 + ", ".join(repr(session) for session in pending if session.transaction)
             ),
         )
+
+
+def seconds_of(name: str, value: object) -> float:
+    """A time that somebody gave.
+
+    Raises:
+        ConfigError: it is no number, or NaN, which would never be over.
+    """
+    if not isinstance(value, int | float) or value != value:
+        raise ConfigError(f"{name} is a number of seconds, not {value!r}")
+    return value
 
 
 def _grows(watch: "Callable[[], list[Message]]", size: int) -> Callable[[], bool]:

@@ -4,7 +4,7 @@ import asyncio
 import imaplib
 import re
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -369,3 +369,29 @@ def test_deadlines_and_times_are_real_where_a_test_froze_time(server, freeze):
     thread.join()
     assert before <= message.received_at <= datetime.now(UTC)
     assert message.session.opened_at >= before.timestamp()
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), "5", timedelta(seconds=5)], ids=repr)
+def test_a_time_that_is_none_is_an_error_at_once(server, seconds):
+    for wait, name in (
+        (lambda: server.message(timeout=seconds), "timeout"),
+        (lambda: server.wait_for(exactly=2, timeout=seconds), "timeout"),
+        (lambda: server.wait_for(settle=seconds), "settle"),
+        (lambda: server.assert_no_message(within=seconds), "within"),
+        (lambda: server.wait_until_quiet(seconds), "for_"),
+        (lambda: server.wait_until_quiet(timeout=seconds), "timeout"),
+        (lambda: server.wait_for_command("IDLE", timeout=seconds), "timeout"),
+    ):
+        with pytest.raises(ConfigError, match=f"{name} is a number of seconds, not"):
+            wait()
+
+
+def test_a_wait_without_end(server):
+    thread = later(submit, server, subject="at last")
+    assert server.message(timeout=float("inf")).subject == "at last"
+    thread.join()
+
+
+def test_a_time_below_zero_is_over_at_once(server):
+    with pytest.raises(MessageNotFound):
+        server.message(timeout=-1)

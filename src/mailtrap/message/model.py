@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from re import Pattern
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Never, Protocol, Self
 
 from .. import clock
 from ..errors import StoreError
@@ -403,6 +403,15 @@ class Message:
 
     def __hash__(self) -> int:
         return hash(self._row.seq)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self  # it cannot change
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a message belongs to its server and cannot be pickled: give the other process its .raw")
 
     def __repr__(self) -> str:
         try:

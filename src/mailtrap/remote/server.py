@@ -19,7 +19,7 @@ from ..scopes import SCOPE_TLD, Scope
 from ..server import MailServer
 from ..store.query import parse
 from ..store.rows import Key, Tally
-from ..waiting import Mark, Waits
+from ..waiting import Mark, Waits, seconds_of
 from ..web import API
 from . import forms
 from .client import PATIENCE, Client
@@ -384,7 +384,7 @@ class RemoteWaits(Waits):
     def command(self, command: str, protocol: str, user: str | None, timeout: float | None) -> "Session":
         """The session that carries out a command now, or the next that does."""
         __tracebackhide__ = True
-        limit = self._source.default_timeout() if timeout is None else timeout
+        limit = self._source.default_timeout() if timeout is None else seconds_of("timeout", timeout)
         query = {"command": command, "protocol": protocol, "user": user, "timeout": limit, "scope": self._server.name}
         found = self._client.json("GET", "/command", query, patience=limit + PATIENCE)
         if not found["found"]:

@@ -1,4 +1,7 @@
+import pickle
 import re
+from copy import copy as copied
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
 from hashlib import sha256
@@ -27,6 +30,14 @@ def test_making_one_asks_for_nothing(make, owner) -> None:
     assert message.subject == "x"
     assert message.text == "body"
     assert owner.asked == [1]
+
+
+def test_a_copy_is_itself_and_no_other_process_gets_it(make) -> None:
+    message = make("Subject: x\n\nbody")
+    assert copied(message) is message
+    assert deepcopy({"mails": [message]})["mails"][0] is message
+    with pytest.raises(TypeError, match=r"its \.raw"):
+        pickle.dumps(message)
 
 
 def test_a_header_is_read_without_the_body(make, owner) -> None:
