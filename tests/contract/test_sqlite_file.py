@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from mailtrap import clock, limits
-from mailtrap.errors import StoreError
+from mailtrap.errors import OverQuota, StoreError
 from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.store import sqlite_schema
 from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, mail, run_together, submit
-from mailtrap.store.rows import ALL, INBOX, Hint, Key, Receipt
+from mailtrap.store.rows import ALL, INBOX, Hint, Key, Receipt, Target
 from mailtrap.store.sqlite import SQLiteStore
 from mailtrap.store.sqlite_writer import Outcome
 from mailtrap.transcript import TLS, Session
@@ -216,6 +216,58 @@ def test_what_waits_is_one_transaction(path: Path) -> None:
     holder.join(PATIENCE)
     assert done.wait(PATIENCE)
     assert len(begins) == 2  # the holder's and theirs
+    store.close()
+
+
+def test_what_was_known_before_another_server_wrote_is_read_again(path: Path) -> None:
+    one, other = SQLiteStore(path), SQLiteStore(path)
+    box = Inbox(one, 2)
+    folder = one.create_mailbox(BOB, "Folder").id
+    one.deliver(delivery(Target(BOB, "Folder")))
+    other.deliver(delivery(BOB))
+    other.rename_mailbox(folder, "Elsewhere")
+    other.put_account(EVE, quota=10)
+    receipt = one.deliver(delivery(BOB, Target(BOB, "Folder", create=True)))
+    assert receipt.seq == 5
+    assert receipt.placed[0].uid == 4
+    assert receipt.placed[1].mailbox != folder
+    with pytest.raises(OverQuota):
+        one.deliver(delivery(EVE, raw=mail(size=100)))
+    other.remove_account(BOB)
+    placed = one.deliver(delivery(BOB)).placed[0]
+    assert (placed.mailbox != box.id, placed.uid) == (True, 1)
+    one.close()
+    other.close()
+
+
+def test_what_was_known_before_the_store_changed_otherwise_is_read_again(path: Path) -> None:
+    store = SQLiteStore(path)
+    box = Inbox(store, 3)
+    box.store.expunge(box.id, [2])
+    store.set_flags(box.id, [1], ["\\Seen"], "add")
+    store.deliver(delivery(BOB))
+    status = store.status(box.id)
+    assert (status.messages, status.unseen) == (3, 2)
+    assert store.snapshot(box.id).highest_modseq == 7  # made, three deliveries, the expunge, the flag, a delivery
+    store.close()
+
+
+def test_mailboxes_that_are_known_are_not_read_for_each_delivery(path: Path) -> None:
+    store = SQLiteStore(path)
+    Inbox(store, 1)
+    statements: list[str] = []
+
+    def trace(db: sqlite3.Connection) -> Outcome:
+        db.set_trace_callback(statements.append)
+        return Outcome(None)
+
+    store._writer.run(trace)
+    store.deliver(delivery(BOB))
+    read = [statement for statement in statements if statement.startswith("SELECT")]
+    assert read
+    statements.clear()
+    store.deliver(delivery(BOB))
+    assert [statement for statement in statements if statement.startswith("SELECT")] == []
     store.close()
 
 

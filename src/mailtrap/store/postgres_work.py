@@ -10,11 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..errors import StoreError
 from .directory import canonical
 from .hints import Outcome
 from .postgres_connections import Database
-from .rows import ALL, INBOX, Delivery, Key, MessageRow, Receipt
+from .rows import ALL, INBOX, Delivery, Key, MessageRow
 from .sql_directory import Account
 from .sql_rows import Rows
 from .sql_values import text
@@ -71,10 +70,8 @@ class PostgresWork(Work):
 
     # ------------------------------------------------------------ groups
 
-    def deliver_group(
-        self, batches: Sequence[Sequence[Delivery]], *, directory: bool
-    ) -> list[tuple[list[Receipt], list[MessageRow]] | StoreError]:
-        """Take in what can be: for each batch its receipts and messages, or why it cannot be taken.
+    def hold_places(self, batches: Sequence[Sequence[Delivery]], *, directory: bool) -> None:
+        """Lock all that deliveries go to; the directory too where something has to be made.
 
         Args:
             directory: hold it from the beginning.
@@ -82,18 +79,6 @@ class PostgresWork(Work):
         Raises:
             Retry: a mailbox was renamed or taken away before it was locked; with the directory held it cannot be.
         """
-        self._hold_places(batches, directory)
-        answers: list[tuple[list[Receipt], list[MessageRow]] | StoreError] = []
-        for batch in batches:
-            before = len(self.fresh)
-            try:
-                answers.append((self.deliver(batch), self.fresh[before:]))
-            except StoreError as error:
-                answers.append(error)
-        return answers
-
-    def _hold_places(self, batches: Sequence[Sequence[Delivery]], directory: bool) -> None:
-        """Lock all that deliveries go to; the directory too where something has to be made."""
         wanted = {
             (target.account, canonical(target.mailbox)): None
             for batch in batches

@@ -66,7 +66,8 @@ class PostgresWriter(Writer[Batch]):
             db = self._begun()
             try:
                 work = self._work(db, insert_bodies(db, batches))
-                return work.end(work.deliver_group(batches, directory=directory))
+                work.hold_places(batches, directory=directory)
+                return work.end(work.deliver_group(batches))
             except Retry:
                 directory = True  # then nobody can rename or take away what is looked up
             except psycopg.errors.TransactionRollback:  # a deadlock with somebody who does not keep to the order

@@ -351,6 +351,8 @@ class Directory:
 
     def box(self, mailbox: int) -> Box:
         """A mailbox that must be there."""
+        if (box := self._boxes.get(mailbox)) is not None:
+            return box
         self.hold([mailbox])
         box = self._boxes.get(mailbox)
         if box is None:

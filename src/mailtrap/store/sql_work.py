@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from .. import clock, limits
-from ..errors import MailboxExists, NoSuchMailbox, NotAllowed, OverQuota
+from ..errors import MailboxExists, NoSuchMailbox, NotAllowed, OverQuota, StoreError
 from ..message.structure import served_size
 from ..transcript import Session
 from .directory import checked_name
@@ -42,6 +42,8 @@ _LOST_UNREAD: Final = """SELECT count(*) FROM copy JOIN message ON seq = message
     WHERE mailbox = ? AND NOT seen AND origin IN ('smtp', 'lmtp', 'http')"""
 _ADD: Final = "INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SESSIONS: Final = 500  # named in one statement
+
+Taken = tuple[list[Receipt], list[MessageRow]]
 
 
 class Retry(Exception):
@@ -111,6 +113,17 @@ class Work(Directory):
             for mailbox, uid in delivery.replaces:
                 self.expunge(mailbox, (uid,))
         return receipts
+
+    def deliver_group(self, batches: Sequence[Sequence[Delivery]]) -> list[Taken | StoreError]:
+        """Take in what can be: for each batch its receipts and messages, or why it cannot be taken."""
+        answers: list[Taken | StoreError] = []
+        for batch in batches:
+            before = len(self.fresh)
+            try:
+                answers.append((self.deliver(batch), self.fresh[before:]))
+            except StoreError as error:
+                answers.append(error)
+        return answers
 
     def _admit(self, batch: Sequence[Delivery], sizes: Sequence[int]) -> None:
         """Raise what would fail."""

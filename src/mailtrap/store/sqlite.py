@@ -23,7 +23,7 @@ from .sql_work import Work
 from .sqlite_index import Index
 from .sqlite_schema import connect, prepare
 from .sqlite_search import TextConditions
-from .sqlite_work import SQLiteWork
+from .sqlite_work import Known, SQLiteWork
 from .sqlite_writer import SQLiteWriter
 from .writer import Job
 
@@ -53,7 +53,9 @@ class SQLiteStore(SQLStore):
         self._locks: dict[int, str] = {}
         self._index: Index | None = None
         prepare(self._path)
-        self._writer = SQLiteWriter(lambda: connect(self._path), self._teller, lambda error: self.report(error))
+        self._writer = SQLiteWriter(
+            lambda: connect(self._path), self._work, self._teller, lambda error: self.report(error)
+        )
         with self._read() as db:
             (self._life,) = db.execute("SELECT life FROM state").fetchone()
         for db in self._idle:  # they do not see the index
@@ -107,11 +109,14 @@ class SQLiteStore(SQLStore):
         if not keep:
             db.close()
 
+    def _work(self, db: sqlite3.Connection, known: Known | None = None) -> SQLiteWork:
+        return SQLiteWork(db, self._rows, self._born, known)
+
     def _write(self, function: Callable[[Work], Any]) -> Any:
         """Run a function as one command and wait until it is committed."""
 
         def run(db: sqlite3.Connection) -> Outcome:
-            work = SQLiteWork(db, self._rows, self._born)
+            work = self._work(db)
             return work.end(function(work))
 
         return self._writer.run(run)
@@ -139,26 +144,20 @@ class SQLiteStore(SQLStore):
                 self._woken()
                 done(receipts, None)
 
-        self._writer.put(Job(self._delivering(batch), finish))
+        self._writer.put(Job(self._met(batch), finish))
 
     def deliver(self, delivery: Delivery) -> Receipt:
-        receipts, fresh = self._writer.run(self._delivering([delivery]))
+        receipts, fresh = self._writer.run(self._met([delivery]))
         self._rows.keep(fresh)
         self._woken()
         receipt: Receipt = receipts[0]
         return receipt
 
-    def _delivering(self, batch: Sequence[Delivery]) -> Callable[[sqlite3.Connection], Outcome]:
+    def _met(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         for delivery in batch:
             if delivery.session is not None:
                 self._rows.know(delivery.session)
-
-        def run(db: sqlite3.Connection) -> Outcome:
-            work = SQLiteWork(db, self._rows, self._born)
-            receipts = work.deliver(batch)
-            return work.end((receipts, work.fresh))
-
-        return run
+        return batch
 
     # ------------------------------------------------------------ the full-text index
 
