@@ -27,6 +27,8 @@ class Background:
     def wake(self) -> None:
         """There is something to do, or may be."""
         with self._condition:
+            if self._woken:  # and has not looked since
+                return
             self._woken = True
             if self._thread is None and not self._closing:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)

@@ -55,6 +55,7 @@ EVICTED_HEAD: Final = 8 * KB  # of the header of one of them
 # --- store
 FACTS_CACHE: Final = 64 * MB  # what was computed from bytes, per store
 ROWS_CACHE: Final = 16 * MB  # messages, without their bytes, that a store on disk keeps in memory
+INDEXED_AT_ONCE: Final = 32 * MB  # octets of messages that a full-text index takes in at once
 VANISHED_RANGES: Final = 1_000  # ranges of expunged UIDs that a mailbox remembers
 MIME_DEPTH: Final = 100  # nested MIME parts that are looked at
 MIME_PARTS: Final = 10_000

@@ -1,11 +1,13 @@
 """What every store keeps to about names of mailboxes, rights and annotations."""
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 
 from ..errors import NotAllowed
 from .rows import ALL, INBOX, PRIVATE, SHARED, FlagMode, Key
 
 
+@lru_cache(maxsize=1024)
 def checked_name(name: str) -> str:
     """A mailbox's name as it is kept; ``NotAllowed`` when it is none."""
     if not all(name.split("/")):

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
+from .. import limits
 from ..errors import StoreError
 from .base import SubmitDone
 from .hints import Outcome
@@ -28,7 +29,6 @@ from .sql_work import Retry, Work
 from .writer import Job
 
 _ATTEMPTS: Final = 10  # at a command that others got in the way of
-_AT_ONCE: Final = 32 * 1024 * 1024  # octets of messages that are indexed at once
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
@@ -139,7 +139,7 @@ class PostgresStore(SQLStore):
             "SELECT seq, size FROM message WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
         ):
             seqs.append(number)
-            if (octets := octets + size) > _AT_ONCE:
+            if (octets := octets + size) > limits.INDEXED_AT_ONCE:
                 break
         rows = self._rows.messages(db, seqs, committed=True)
         found = [(rows[number], self._raw(db, number)) for number in seqs if number in rows]

@@ -109,6 +109,7 @@ class Directory:
         self._accounts: dict[Key, Account] = {}
         self._boxes: dict[int, Box] = {}
         self._by_name: dict[tuple[int, str], int] = {}
+        self._records: dict[str, Box] = {}  # of scopes, which nobody takes away
         self._changed: set[int] = set()  # boxes to be written back
         self._bumped: set[int] = set()
         self._told: dict[int, int] = {}
@@ -319,9 +320,11 @@ class Directory:
 
     def everything(self, scope: str) -> Box:
         """The mailbox of ``all`` in a scope."""
-        mailbox = self._named(self.account(Key(scope, ALL)), INBOX)
-        assert mailbox is not None
-        return self.box(mailbox)
+        if (record := self._records.get(scope)) is None:
+            mailbox = self._named(self.account(Key(scope, ALL)), INBOX)
+            assert mailbox is not None
+            record = self._records[scope] = self.box(mailbox)
+        return record
 
     def _hold_all(self, account: int) -> list[int]:
         """Hold all mailboxes of an account."""

@@ -14,12 +14,15 @@ from ..message.envelope import NO_PARAMETERS, Envelope, Parameters
 from .flags import canonical
 
 _ESCAPE: Final = "\x1a"
+_dense: Final = json.JSONEncoder(separators=(",", ":")).encode
 _UNFIT: Final = re.compile("[\0\x1a\ud800-\udfff]")
 _ESCAPED: Final = re.compile("\x1a([0-9a-f]{4})")
 
 
 def text(value: str) -> str:
     """Any ``str`` as a column; equal ones give equal columns, others do not."""
+    if value.isascii() and value.isprintable():
+        return value
     return _UNFIT.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", value)
 
 
@@ -42,7 +45,7 @@ def flags_of(column: str) -> frozenset[str]:
 
 def envelope_column(envelope: Envelope) -> str:
     """An envelope as a column."""
-    return json.dumps(
+    return _dense(
         [
             _address_json(envelope.mail_from),
             [_address_json(recipient) for recipient in envelope.recipients],
@@ -50,8 +53,7 @@ def envelope_column(envelope: Envelope) -> str:
             [dict(parameters) for parameters in envelope.recipient_parameters]
             if any(envelope.recipient_parameters)
             else [],
-        ],
-        separators=(",", ":"),
+        ]
     )
 
 

@@ -129,13 +129,15 @@ class Work(Directory):
         """Raise what would fail."""
         to_come: set[tuple[Key, str]] = set()
         extra: dict[Key, list[int]] = {}  # octets and messages that come
-        self.hold([mailbox for delivery in batch for mailbox, _ in delivery.replaces])
+        if replaced := [mailbox for delivery in batch for mailbox, _ in delivery.replaces]:
+            self.hold(replaced)
         for delivery, size in zip(batch, sizes, strict=True):
             for target in delivery.targets:
                 key, name = target.account, checked_name(target.mailbox)
                 if key.address == ALL:
                     raise NotAllowed(REFUSED)
-                canonical_flags(target.flags)  # what is no set of flags fails here
+                if target.flags:
+                    canonical_flags(target.flags)  # what is no set of flags fails here
                 account = self.find(key)
                 if (key, name) not in to_come and name != INBOX and not target.create:
                     mailbox = None if account is None else self._named(account.id, name)

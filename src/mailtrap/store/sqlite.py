@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
+from .. import limits
 from ..errors import StoreError
 from .base import SubmitDone
 from .hints import Outcome
@@ -171,10 +172,15 @@ class SQLiteStore(SQLStore):
             self._index.forget(seqs)
 
     def _after(self, seq: int, limit: int) -> Sequence[tuple[MessageRow, bytes]]:
-        """Messages after a ``seq``, with their bytes."""
+        """Messages after a ``seq``, with their bytes, not more than a few large ones."""
+        raws: dict[int, bytes] = {}
+        octets = 0
         with self._read() as db:
             query = "SELECT seq, raw FROM body WHERE seq > ? ORDER BY seq LIMIT ?"
-            raws = dict(db.execute(query, (seq, limit)).fetchall())
+            for number, raw in db.execute(query, (seq, limit)):
+                raws[number] = raw
+                if (octets := octets + len(raw)) > limits.INDEXED_AT_ONCE:
+                    break
             rows = self._rows.messages(db, raws, committed=True)
         return [(rows[number], raw) for number, raw in raws.items() if number in rows]
 

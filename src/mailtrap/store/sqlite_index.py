@@ -27,7 +27,8 @@ FORM: Final = 1
 INDEXED: Final = 64 * 1024  # characters of the text of a message that are looked at
 _APPLICATION: Final = 0x6D747269  # "mtri"
 _KINDS: Final = frozenset({"headers", "text", "attached"})
-_BATCH: Final = 40  # messages in one transaction
+_BATCH: Final = 200  # messages in one transaction
+_GATHERED: Final = 0.05  # seconds in which messages may come together into one: each costs as much as several messages
 _SHARE: Final = 4  # while mail comes in, so many times as long as it works it lets others work
 _STALE: Final = 1_000  # messages that were removed and are still in the index, beyond those that are half of it
 _CHECKED: Final = 16 * 1024 * 1024  # octets of a file up to which it is checked wholly
@@ -166,6 +167,7 @@ class Index:
         try:
             with closing(self._connect()) as db:
                 while self._background.due():
+                    self._background.pause(_GATHERED)
                     self._work(db)
         except Exception as error:  # noqa: BLE001  without it search goes on, slower
             self.broke(error)
@@ -181,7 +183,7 @@ class Index:
                 return
             self._add(db, done, [Document(row, raw) for row, raw in found])
             if self._background.woken():  # others have more to do
-                self._background.pause(_SHARE * (clock.monotonic() - began))
+                self._background.pause(max(_GATHERED, _SHARE * (clock.monotonic() - began)))
             else:
                 clock.yield_interpreter()
 
