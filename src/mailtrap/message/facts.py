@@ -106,8 +106,10 @@ def compute(facts: Facts, raw: bytes, kinds: Collection[str]) -> None:
         return
     mail = Mail(raw)
     if not _OF_HEADER.issuperset(missing):
-        mail.data = served(raw)
-        mail.root = facts.structure = facts.structure or parse(mail.data)
+        known = facts.structure
+        # its offsets count the message as served, which is longer where it is another
+        mail.data = raw if known is not None and known.end == len(raw) else served(raw)
+        mail.root = facts.structure = known or parse(mail.data)
     for kind in missing:
         if getattr(facts, kind) is None:
             setattr(facts, kind, _COMPUTE[kind](mail))
@@ -137,7 +139,10 @@ def named_in(head: str, name: str, text: str) -> bool:
 
 
 def _text(mail: Mail) -> str:
-    return folded("\n".join(_readable(mail, part) for part in mail.root.walk() if part.type == "text"))
+    root = mail.root
+    if root.type == "text":
+        return folded(_readable(mail, root))
+    return folded("\n".join([_readable(mail, part) for part in root.walk() if part.type == "text"]))
 
 
 def _preview(mail: Mail) -> str:
@@ -189,9 +194,7 @@ def weight(facts: Facts) -> int:
     """About how many octets they take in memory."""
     octets = 200
     whole = (facts.envelope, facts.body, facts.bodystructure, facts.header, facts.head, facts.text, facts.preview)
-    for value in whole:
-        if value is not None:
-            octets += getsizeof(value)
+    octets += sum([getsizeof(value) for value in whole if value is not None])
     if facts.header is not None:
         octets += getsizeof(facts.header)  # a subset of it may be kept, too
     if facts.headers is not None:

@@ -9,13 +9,24 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Final, NamedTuple
 
-_NAME: Final = re.compile(r"/?[a-zA-Z][^\s/>]*")
+_NAME: Final = re.compile(r"/?[a-zA-Z][^\s/>]*+")
 _REST: Final = re.compile(r"""(?:[^>"']++|"[^"]*"|'[^']*')*+>""")
 _ATTRIBUTE: Final = re.compile(r"""([^\s=>/"']+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]*)))?""")
-_SPACES: Final = re.compile(r"[ \t\r\n\f]+")
+_BLANK: Final = " \t\r\n\f"
+_SPACES: Final = re.compile(rf"[{_BLANK}]+")
+_MORE_SPACES: Final = ("  ", "\t", "\r", "\f")  # more than one, or another than space and line end
 _RAW: Final = {
     name: re.compile(rf"</{name}\b[^>]*>?", re.IGNORECASE) for name in ("script", "style", "title", "template")
 }
+# What ``scan`` tells from text, for ``split``. Its groups are the name of a tag, and all from a "<" on that is none of
+# these: each character is looked at a fixed number of times.
+_NO_TEXT: Final = re.compile(
+    "<(?:(?!(?:{raw})(?=[\\s/>]))({name}){rest}|{elements}|!--.*?-->|(?:!(?!--)|\\?|/(?![a-z]))[^>]*>|(.*))".format(
+        name=_NAME.pattern, rest=_REST.pattern, raw="|".join(_RAW),
+        elements="|".join(rf"{name}(?=[\s/>]){_REST.pattern}.*?(?:</{name}\b[^>]*>?|\Z)" for name in _RAW),
+    ),
+    re.IGNORECASE | re.DOTALL,
+)  # fmt: skip
 _FAILURES: Final = 20  # tags without a proper end, after which quotes in tags are not trusted any more
 
 _PARAGRAPHS: Final = frozenset((
@@ -27,7 +38,14 @@ _LINES: Final = frozenset((
     "html", "head", "option", "figcaption", "summary",
 ))  # fmt: skip
 _CELLS: Final = frozenset(("td", "th"))
+_BREAK, _CELL, _ITEM, _VERBATIM = -1, -2, -3, -4
+_EFFECTS: Final = {  # of a tag: the line ends that are due then, or one of these
+    **{f"{slash}{name}": 2 for name in _PARAGRAPHS for slash in ("", "/")},
+    **{f"{slash}{name}": 1 for name in _LINES for slash in ("", "/")},
+    **dict.fromkeys(("br", "/br"), _BREAK), **dict.fromkeys(_CELLS, _CELL), "li": _ITEM, "pre": _VERBATIM,
+}  # fmt: skip
 _INVISIBLE: Final = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u2007"
+_UNSEEN: Final = {ord(char): None for char in _INVISIBLE}
 
 
 class Anchor(NamedTuple):
@@ -134,6 +152,69 @@ class _Writer:
 
 def to_text(html: str) -> str:
     """What a reader sees, one line per block and an empty one between paragraphs."""
+    text = _split_to_text(html)
+    if text is None:
+        text = _scan_to_text(html)
+    if not text.isascii():
+        text = text.translate(_UNSEEN).replace("\xa0", " ")
+    return "\n".join([line.rstrip(" \t") for line in text.split("\n")]).strip("\n")
+
+
+def _split_to_text(html: str) -> str | None:  # noqa: C901  one loop, for speed
+    """The same as ``_scan_to_text`` in a third of the time, of what nearly all mail is; else None."""
+    pieces = _NO_TEXT.split(html)
+    if len(pieces) > 1 and pieces[-2] is not None:  # it goes to the end, so it is the last
+        return None
+    pieces.append(None)
+    out: list[str] = []
+    newlines, space = 0, False  # as of a ``_Writer``
+    spaced = any(map(html.__contains__, _MORE_SPACES))
+    effects = _EFFECTS.get
+    for text, name in zip(pieces[::3], pieces[1::3], strict=True):
+        if text == "\n":
+            space = True
+        elif text:
+            if "&" in text:
+                text = unescape(text)
+                spaced = True
+            stripped = text.strip(_BLANK)
+            if not stripped:
+                space = True
+            else:
+                if spaced or "\n" in stripped:
+                    stripped = _SPACES.sub(" ", stripped)
+                if out:
+                    if newlines:
+                        out.append("\n\n" if newlines == 2 else "\n")
+                    elif space or text[0] in _BLANK:
+                        out.append(" ")
+                out.append(stripped)
+                newlines = 0
+                space = text[-1] in _BLANK
+        if name is None:
+            continue
+        effect = effects(name)
+        if effect is None:
+            effect = effects(name.lower(), 0)
+        if effect > 0:
+            if effect > newlines:
+                newlines = effect
+            space = False
+        elif effect == _BREAK:
+            newlines, space = min(newlines + 1, 2), False
+        elif effect == _CELL:
+            space = True
+        elif effect == _ITEM:
+            if out:
+                out.append("\n" * max(newlines, 1))
+            out.append("-")
+            newlines, space = 0, True
+        elif effect == _VERBATIM:
+            return None
+    return "".join(out)
+
+
+def _scan_to_text(html: str) -> str:
     writer = _Writer()
     preformatted = 0
     for token in scan(html):
@@ -157,8 +238,7 @@ def to_text(html: str) -> str:
                 writer.text("- ")
         elif name in _CELLS and not closes:
             writer.space = True
-    text = "".join(writer.out).translate({ord(char): None for char in _INVISIBLE})
-    return "\n".join(line.rstrip(" \t") for line in text.replace("\xa0", " ").split("\n")).strip("\n")
+    return "".join(writer.out)
 
 
 def anchors(html: str) -> list[Anchor]:

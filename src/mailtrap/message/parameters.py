@@ -118,8 +118,9 @@ def _without_comments(value: bytes) -> bytes:
 def text(parameters: Parameters, name: bytes) -> str | None:
     """One parameter as text: RFC 2231 where it is there, else encoded words, which many write; None without it."""
     plain: bytes | None = None
+    extended = name + b"*"
     for key, value in parameters:
-        if key == name + b"*":
+        if key == extended:
             charset, quote, rest = value.partition(b"'")
             _, second, encoded = rest.partition(b"'")
             if quote and second:
@@ -127,4 +128,6 @@ def text(parameters: Parameters, name: bytes) -> str | None:
             return decode(_unquote(value))
         if key == name:
             plain = value
-    return None if plain is None else decode_words(decode(plain))
+    if plain is None:
+        return None
+    return plain.decode("ascii") if plain.isascii() and b"=?" not in plain else decode_words(decode(plain))

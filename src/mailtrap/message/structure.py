@@ -13,7 +13,7 @@ from typing import Final
 
 from .. import limits
 from . import parameters
-from .fields import FIELD, FIELD_START, NO_FIELD, has_separator, unfold
+from .fields import CONTENT_FIELD, FIELD, FIELD_START, NO_FIELD, has_separator, unfold
 
 _BARE_LF: Final = re.compile(rb"\n(?<!\r\n)")  # in this form the search is for LF alone, and as fast
 _TOKEN: Final = re.compile(rb"[^\s/;,]+\Z")
@@ -98,9 +98,12 @@ class Part:
 
     def walk(self) -> Iterator["Part"]:
         """This part and all below it, in order, messages inside included."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        waiting = [self]
+        while waiting:
+            part = waiting.pop()
+            yield part
+            if part.children:
+                waiting.extend(reversed(part.children))
 
     def __repr__(self) -> str:
         return f"<Part {self.content_type} {self.header}:{self.body}:{self.end}>"
@@ -288,9 +291,12 @@ class _Parser:
 def _describe(part: Part, data: bytes) -> None:
     """Read a part's Content fields; of those that repeat the first counts."""
     seen: dict[bytes, bytes] = {}
-    for name, value in FIELD.findall(data, part.header, part.body):
-        if name[0] in b"cC" and (name := name.lower()).startswith(b"content-") and name not in seen:
-            seen[name] = value
+    if part.header or not data.startswith((b"C", b"c")):
+        found = CONTENT_FIELD.findall(data, max(part.header - 1, 0), part.body)
+    else:  # no line end stands before the first
+        found = [field for field in FIELD.findall(data, 0, part.body) if field[0].lower().startswith(b"content-")]
+    for name, value in found:
+        seen.setdefault(name.lower(), value)
     for name, value in seen.items():
         if name == b"content-type":
             read = _short_content_type if len(value) < _SHORT else _content_type
@@ -322,6 +328,8 @@ _SIMPLE: Final = {
 
 def _content_type(value: bytes) -> tuple[str, str, parameters.Parameters, str | None]:
     """Type, subtype, parameters, and what is wrong with them."""
+    if (usual := _MULTIPART.fullmatch(value)) is not None:
+        return "multipart", usual[1].decode().lower(), ((b"boundary", usual[2]),), None
     main, params = parameters.parse(value)
     kind, slash, subtype = main.partition(b"/")
     kind, subtype = kind.strip(), subtype.strip()
@@ -332,6 +340,8 @@ def _content_type(value: bytes) -> tuple[str, str, parameters.Parameters, str | 
     return "text", "plain", (), f"the content type {main.decode('latin-1')!r} is none"
 
 
+# what nearly every multipart says
+_MULTIPART: Final = re.compile(rb'\s*multipart/([a-z]+)\s*;\s*boundary\s*=\s*"([^"\\\r\n]{1,200})"\s*', re.IGNORECASE)
 _SHORT: Final = 60  # values up to here are few in kind and are remembered: they have no boundary
 _short_content_type = lru_cache(maxsize=512)(_content_type)
 

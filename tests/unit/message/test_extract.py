@@ -1,9 +1,10 @@
 from time import process_time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailtrap.message import markup
 from mailtrap.message.extract import find_codes, urls
 from mailtrap.message.markup import Anchor, anchors, to_text
 from mailtrap.message.model import Link
@@ -230,6 +231,34 @@ def test_any_text(html: str) -> None:
     assert all("://" in url for url in urls(html))
 
 
+PIECES = [
+    "<p>", "</p>", "<P class='a>b'>", "<br/>", "</br>", "<li>", "</li>", "<td>", "</td>", "<th x>", "<div>", "<pre>",
+    "</pre>", "<style>", "</style>", "<STYLE type=x>", "</Style >", "<title>", "<script", "</script>", "<template/>",
+    "</template", "<!-- a", "-->", "<!doctype html>", "<?xml", "</ 3>", "</", "<", ">", '"', "'", " ", "\n", "\r\n",
+    "\t", "  ", "\f", "\x0b", "a", "b c", "&amp;", "&nbsp;", "&#32;&#10;", "&lt;p&gt;", "\xa0", "\u200b",
+    '<a href="x<y">', "<b", "/", "<x-y>", "<hr/>", "<table", "<!", "<!-", "=", "<styles>",
+]  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_the_short_way_to_text_leads_where_the_long_one_does(html: str) -> None:
+    short = markup._split_to_text(html)
+    assert short is None or short == markup._scan_to_text(html)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<html><head><title>T</title><style>p > a {}</style></head><body><p class='x'>Hi <b>you</b></p></body></html>",
+        "<!DOCTYPE html><!--[if mso]><table><![endif]--><ul><li>a<li>b</ul>x&amp;y<br>z",
+        "<p>one\n  two</p>\r\n<p>three</p>",
+    ],
+)
+def test_usual_html_goes_the_short_way(html: str) -> None:
+    assert markup._split_to_text(html) == markup._scan_to_text(html)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -250,6 +279,10 @@ def test_any_text(html: str) -> None:
         " " * 300_000,
         "<script>" * 30_000,
         "<td>x" * 40_000,
+        "<style>a</style>" * 20_000,
+        "<style>" + "</styl" * 60_000,
+        "<!-- a -->" * 30_000 + "<",
+        "</" * 100_000,
     ],
 )
 def test_hostile_text_takes_linear_time(text: str) -> None:
