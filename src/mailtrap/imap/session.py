@@ -45,6 +45,7 @@ from .view import View
 
 _HTTP: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S+ HTTP/\d")
 _TLS_RECORD: Final = b"\x16\x03"
+_SOON: Final = 1.0  # seconds: what could not be looked at is looked at again
 _TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
 
 
@@ -191,9 +192,15 @@ class IMAPSession(Machine):
 
     @property
     def patience(self) -> float | None:
-        """Seconds until time alone changes the results of an updated search; None: it does not."""
+        """Seconds until time alone changes the results of an updated search; None: it does not.
+
+        It is past where the mailbox may not be read at the moment.
+        """
         due = math.inf if self.view is None else self.view.due
-        return None if due == math.inf else max(due - clock.now(), 0)
+        if due == math.inf:
+            return None
+        left = due - clock.now()
+        return left if left > 0 else _SOON
 
     def read_line(self) -> Generator[Step, Any, bytes]:
         """One line that belongs to a command that has begun: a SASL response, DONE."""

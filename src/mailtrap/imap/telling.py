@@ -19,6 +19,7 @@ from .contexts import Context
 from .fetch_items import Item
 from .ordered import arranged
 from .responses import Goodbye
+from .rights import selected_rights
 from .view import News, View
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def tell(session: "IMAPSession", *, expunges: bool, explicit: bool = False) -> S
     store = session.services.store
     mailbox = view.mailbox.id
     try:
+        if view.mailbox.account != session.key:
+            rights = yield from selected_rights(session)
+            if "r" not in rights:
+                return  # RFC 4314, 5.1.1: nothing is said of what may not be read any more
+            if line := _permitted(view, rights):
+                yield line
         found: _Found = yield Call(_find, store, mailbox, view.modseq, view.last, view.read_only or session.rev2)
     except NoSuchMailbox:
         raise Goodbye("The selected mailbox was deleted", "UNAVAILABLE") from None
@@ -129,6 +136,15 @@ def _updated(
     except NoSuchMailbox:
         return b""  # it is told at the next question
     return context.response(context.become(found), view.number)
+
+
+def _permitted(view: View, rights: frozenset[str]) -> bytes:
+    """FLAGS and PERMANENTFLAGS where the user may change others than he was told (RFC 4314, 5.1.1)."""
+    before = [right in view.rights for right in "stw"]
+    view.rights = rights
+    if view.read_only or before == [right in rights for right in "stw"]:
+        return b""
+    return responses.flag_lines(view.keywords, view.permanent)
 
 
 class _Found(NamedTuple):

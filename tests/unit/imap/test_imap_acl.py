@@ -2,10 +2,11 @@
 
 import pytest
 
+from mailtrap import clock
 from mailtrap.imap.rights import EVERY, rights_of
 from mailtrap.store.rows import INBOX, Key, MailboxRow
 
-from .conftest import BOB, MAIL
+from .conftest import BOB, MAIL, numbers
 
 EVE = "eve@example.com"
 INBOX_OF_BOB = f"user/{BOB}/INBOX"
@@ -358,6 +359,58 @@ class TestNeeded:
         share("")
         assert eve.no("FETCH 1 FLAGS").startswith("NO [NONEXISTENT]")
         assert eve.ok("UNSELECT")
+
+    def test_what_may_not_be_read_any_more_is_not_told(self, world, share):
+        # RFC 4314, 5.1.1: neither with another command, nor in IDLE, nor with NOTIFY
+        eve, idling, notified = (share("lrs") for _ in range(3))
+        for client in (eve, idling, notified):
+            client.ok(f"SELECT {INBOX_OF_BOB}")
+        notified.ok("NOTIFY SET (selected (MessageNew (UID FLAGS) MessageExpunge FlagChange))")
+        idling.send(b"i IDLE\r\n")
+        share("l")
+        world.put(b"Subject: secret\r\n\r\n")
+        world.store.set_flags(world.mailbox().id, [1], ["\\Flagged"], "add")
+        assert eve.ok("NOOP") == b"*"
+        assert idling.woken() == notified.woken() == b""
+        assert eve.ok("STATUS INBOX (MESSAGES)") == b"* STATUS INBOX (MESSAGES 0)\r\n"
+        share("lrs")
+        world.put()
+        assert b"* 3 EXISTS\r\n" in idling.woken()
+        assert b"* 3 FETCH (UID 3 FLAGS (" in notified.woken()
+        assert numbers(eve.ok("NOOP"), "EXISTS") == [3]
+        assert eve.ok("FETCH 2 UID") == b"* 2 FETCH (UID 2)\r\n"
+
+    def test_an_updated_search_waits_where_it_may_not_be_read(self, world, share, monkeypatch):
+        now = clock.now()
+        monkeypatch.setattr(clock, "now", lambda: now)
+        eve = share("lr")
+        eve.ok(f"SELECT {INBOX_OF_BOB}")
+        eve.send(b"A UID SEARCH RETURN (UPDATE) YOUNGER 60\r\n")
+        share("l")
+        eve.send(b"i IDLE\r\n")
+        now += 100
+        eve.session.wake()
+        assert eve.woken() == b""
+        assert eve.steps[-1].seconds == 1
+        share("lr")
+        eve.session.wake()
+        assert eve.woken() == b'* ESEARCH (TAG "A") UID REMOVEFROM (0 1)\r\n'
+
+    def test_changed_rights_are_told_as_permanent_flags(self, world, share):
+        # RFC 4314, 5.1.1
+        eve = share("lrs")
+        assert b"[PERMANENTFLAGS (\\Seen)]" in eve.ok(f"SELECT {INBOX_OF_BOB}")
+        assert eve.ok("NOOP") == b"*"
+        share("lrst")
+        answer = eve.ok("NOOP")
+        assert answer.startswith(b"* FLAGS (\\Answered ")
+        assert b"\r\n* OK [PERMANENTFLAGS (\\Deleted \\Seen)] " in answer
+        assert eve.ok("NOOP") == b"*"
+        share("lrstikxe")
+        assert eve.ok("NOOP") == b"*"  # nothing about flags
+        eve.ok(f"EXAMINE {INBOX_OF_BOB}")
+        share("lr")
+        assert eve.ok("NOOP") == b"*"
 
     def test_an_owner_who_restricted_himself(self, world):
         world.put()
