@@ -124,10 +124,10 @@ def test_notify_without_a_command(server: MailServer, clients: tuple[Client, Cli
     server.deliver(MAIL, recipients=EVE, mailbox="Work")
     assert eve.line().startswith("* STATUS Work (MESSAGES 1 UIDNEXT 2 ")
     server.account(EVE).create("Made")
-    assert eve.line() == '* LIST () "/" Made'
-    assert eve.line() == '* LIST (\\Subscribed) "/" Made'
+    assert eve.line() == '* LIST (\\HasNoChildren) "/" Made'
+    assert eve.line() == '* LIST (\\HasNoChildren \\Subscribed) "/" Made'
     bob.ok(f"SETACL INBOX {EVE} lr")
-    assert eve.line() == f'* LIST () "/" "user/{BOB}/INBOX"'
+    assert eve.line() == f'* LIST (\\HasNoChildren) "/" "user/{BOB}/INBOX"'
     bob.ok('SETMETADATA INBOX (/shared/comment "x")')
     assert eve.line() == f'* METADATA "user/{BOB}/INBOX" /shared/comment'
     server.deliver(MAIL, recipients=BOB)

@@ -248,7 +248,9 @@ def test_what_was_known_before_the_store_changed_otherwise_is_read_again(path: P
     store.deliver(delivery(BOB))
     status = store.status(box.id)
     assert (status.messages, status.unseen) == (3, 2)
-    assert store.snapshot(box.id).mailbox.highestmodseq == 7  # made, three deliveries, the expunge, the flag, a delivery
+    assert (
+        store.snapshot(box.id).mailbox.highestmodseq == 7
+    )  # made, three deliveries, the expunge, the flag, a delivery
     store.close()
 
 

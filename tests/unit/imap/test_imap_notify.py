@@ -54,7 +54,7 @@ class TestCommand:
         client.ok("SELECT INBOX")
         answer = client.ok(f"NOTIFY SET STATUS (selected {EVENTS}) (personal {FLAGS_TOO})")
         assert answer.startswith(b"* STATUS Work (MESSAGES 0 UIDNEXT 1 UIDVALIDITY ")
-        assert answer.endswith(b"UNSEEN 0)\r\n")
+        assert answer.endswith(b" UNSEEN 0 HIGHESTMODSEQ 1)\r\n")  # RFC 5465, 3.1: with FlagChange, enabled or not
         assert b"INBOX" not in answer
         assert client.ok(f"NOTIFY SET STATUS (mailboxes Work {EVENTS}) (personal NONE)").count(b"STATUS") == 1
 
@@ -163,11 +163,49 @@ class TestOtherMailboxes:
         world.put(mailbox="Team", account=EVE)
         assert b'* STATUS "user/eve@example.com/Team" (MESSAGES 1 ' in told(client)
         world.store.set_rights(box.id, BOB, "l")
-        told(client)
+        assert told(client) == b'* LIST (\\NoAccess) "/" "user/eve@example.com/Team"\r\n'
         world.put(mailbox="Team", account=EVE)
         assert told(client) == b""
+        world.store.set_rights(box.id, BOB, "lr")
+        answer = told(client)
+        assert answer.startswith(b'* LIST () "/" "user/eve@example.com/Team"\r\n* STATUS ')
+        assert b" (MESSAGES 2 " in answer
+        world.put(mailbox="Team", account=EVE)
+        assert b'* STATUS "user/eve@example.com/Team" (MESSAGES 3 ' in told(client)
         world.store.set_rights(box.id, BOB, None)
         assert told(client) == b'* LIST (\\NonExistent) "/" "user/eve@example.com/Team"\r\n'
+
+    def test_what_can_be_listed_and_not_be_read(self, world, client):
+        # RFC 5465, 3.1 and 5.9
+        boxes = [world.store.create_mailbox(world.account(EVE), name) for name in ("Seen", "Read", "Hidden")]
+        for box, rights in zip(boxes, ("l", "lr", ""), strict=True):
+            world.store.set_rights(box.id, BOB, rights)
+        answer = client.ok(f"NOTIFY SET STATUS (subtree user {EVENTS})")
+        assert answer.startswith(b'* LIST (\\NoAccess) "/" "user/eve@example.com/Seen"\r\n* STATUS ')
+        assert answer.count(b"\r\n") == 2
+        assert b"Hidden" not in answer
+        world.store.set_rights(boxes[1].id, BOB, None)
+        assert told(client) == b'* LIST (\\NoAccess) "/" "user/eve@example.com/Read"\r\n'
+        world.put(mailbox="Read", account=EVE)
+        assert told(client) == b""
+
+    def test_groups_add_up(self, world, client):
+        # RFC 5465, 6
+        client.ok(f"NOTIFY SET (mailboxes INBOX {EVENTS}) (personal (SubscriptionChange MailboxName))")
+        world.put()
+        assert b"* STATUS INBOX (MESSAGES 2 " in told(client)
+        client.ok("NOOP")
+        world.store.subscribe(world.account(), "INBOX", False)
+        assert told(client) == b'* LIST (\\HasNoChildren) "/" INBOX\r\n'
+        world.put(mailbox="Work")
+        assert told(client) == b""
+
+    def test_none_leaves_a_mailbox_out_of_what_stands_behind_it(self, world, client):
+        client.ok(f"NOTIFY SET (mailboxes Work NONE) (personal {EVENTS})")
+        world.put(mailbox="Work")
+        assert told(client) == b""
+        world.put()
+        assert b"* STATUS INBOX " in told(client)
 
     def test_nothing_is_told_into_a_command(self, world, client):
         client.ok(f"NOTIFY SET (personal {EVENTS})")
@@ -188,7 +226,7 @@ class TestOtherMailboxes:
         world.put()
         assert b"* 2 EXISTS" in told(client)
         world.store.create_mailbox(world.account(), "Made")
-        assert told(client) == b'* LIST () "/" Made\r\n'
+        assert told(client) == b'* LIST (\\HasNoChildren) "/" Made\r\n'
         world.put(mailbox="Made")
         assert b"* STATUS Made (MESSAGES 1 " in told(client)
         assert client.send(b"DONE\r\n").startswith(b"x OK")
@@ -205,7 +243,7 @@ class TestOtherMailboxes:
 
         world.store.subscriptions = deliver
         answer = client.send(b"x NOTIFY SET (personal (MailboxName MessageNew MessageExpunge))\r\n")
-        assert b'* LIST () "/" Fresh\r\n' in answer
+        assert b'* LIST (\\HasNoChildren) "/" Fresh\r\n' in answer
         world.put(mailbox="Fresh")
         assert b"* STATUS Fresh (MESSAGES 2 " in told(client)
 
@@ -319,11 +357,11 @@ class TestNames:
         client.ok("NOTIFY SET (personal (MailboxName))")
         store, key = world.store, world.account()
         row = store.create_mailbox(key, "a/b")
-        assert told(client) == b'* LIST (\\Noselect) "/" a\r\n* LIST () "/" a/b\r\n'
+        assert told(client) == (b'* LIST (\\Noselect \\HasChildren) "/" a\r\n* LIST (\\HasNoChildren) "/" a/b\r\n')
         store.rename_mailbox(row.id, "c")
-        assert told(client) == b'* LIST () "/" c ("OLDNAME" (a/b))\r\n'
+        assert told(client) == b'* LIST (\\HasNoChildren) "/" c ("OLDNAME" (a/b))\r\n'
         store.create_mailbox(key, "a")
-        assert told(client) == b'* LIST () "/" a\r\n'
+        assert told(client) == b'* LIST (\\HasNoChildren) "/" a\r\n'
         store.delete_mailbox(row.id)
         assert told(client) == b'* LIST (\\NonExistent) "/" c\r\n'
         store.delete_mailbox(store.create_mailbox(key, "d").id)
@@ -333,24 +371,50 @@ class TestNames:
         client.ok("CREATE Work/x")
         client.ok("NOTIFY SET (personal (MailboxName))")
         world.store.delete_mailbox(world.mailbox("Work").id)
-        assert told(client) == b'* LIST (\\Noselect) "/" Work\r\n'
+        assert told(client) == b'* LIST (\\Noselect \\HasChildren) "/" Work\r\n'
+
+    def test_the_one_above_is_told_of_too(self, world, client):
+        # RFC 5465, 5.4: the direct parent is affected
+        client.ok("CREATE Work/x/y")
+        client.ok("NOTIFY SET (personal (MailboxName))")
+        row = world.store.create_mailbox(world.account(), "Work/x/y/z")
+        assert told(client) == (b'* LIST (\\HasNoChildren) "/" Work/x/y/z\r\n* LIST (\\HasChildren) "/" Work/x/y\r\n')
+        world.store.delete_mailbox(row.id)
+        assert told(client) == (b'* LIST (\\NonExistent) "/" Work/x/y/z\r\n* LIST (\\HasNoChildren) "/" Work/x/y\r\n')
+
+    def test_children_of_a_renamed_one_are_not_told(self, world, client):
+        # RFC 5465, 5.4
+        for name in ("Work/x/y", "Work/z"):
+            client.ok(f"CREATE {name}")
+        client.ok("NOTIFY SET (personal (MailboxName))")
+        world.store.rename_mailbox(world.mailbox("Work").id, "Play")
+        assert told(client) == b'* LIST (\\HasChildren) "/" Play ("OLDNAME" (Work))\r\n'
+        client.ok("NOTIFY SET (subtree Play/x (MailboxName))")
+        world.store.rename_mailbox(world.mailbox("Play/x/y").id, "Play/x/w")
+        assert told(client) == b'* LIST (\\HasNoChildren) "/" Play/x/w ("OLDNAME" (Play/x/y))\r\n'
 
     def test_names_as_the_client_writes_them(self, make_world):
         world = make_world(imap_separator=".", imap_namespace="INBOX")
         client = world.login()
         client.ok("NOTIFY SET (personal (MailboxName))")
         row = world.store.create_mailbox(world.account(), "\u00e9")
-        assert told(client) == b'* LIST () "." "INBOX.&AOk-"\r\n'
+        assert told(client) == (b'* LIST (\\HasNoChildren) "." "INBOX.&AOk-"\r\n* LIST (\\HasChildren) "." INBOX\r\n')
         client.ok("ENABLE UTF8=ACCEPT")
         world.store.rename_mailbox(row.id, "\u00fc/x")
-        assert told(client).endswith('* LIST () "." "INBOX.\u00fc.x" ("OLDNAME" ("INBOX.\u00e9"))\r\n'.encode())
+        line = '* LIST (\\HasNoChildren) "." "INBOX.\u00fc.x" ("OLDNAME" ("INBOX.\u00e9"))\r\n'
+        assert line.encode() in told(client)
 
     def test_subscriptions(self, world, client):
         client.ok("NOTIFY SET (personal (SubscriptionChange))")
         world.store.subscribe(world.account(), "Work")
-        assert told(client) == b'* LIST (\\Subscribed) "/" Work\r\n'
+        assert told(client) == b'* LIST (\\HasNoChildren \\Subscribed) "/" Work\r\n'
         world.store.subscribe(world.account(), "Work", False)
-        assert told(client) == b'* LIST () "/" Work\r\n'
+        assert told(client) == b'* LIST (\\HasNoChildren) "/" Work\r\n'
+        # RFC 5465, 5.5: all attributes are right
+        client.ok("CREATE Up/Out (USE (\\Sent))")
+        for name, attributes in (("Up", b"\\Noselect \\HasChildren"), ("Up/Out", b"\\HasNoChildren \\Sent")):
+            world.store.subscribe(world.account(), name)
+            assert told(client) == b'* LIST (%b \\Subscribed) "/" %b\r\n' % (attributes, name.encode())
 
     def test_annotations(self, world, client):
         client.ok("NOTIFY SET (personal (MailboxMetadataChange ServerMetadataChange))")

@@ -1,12 +1,12 @@
 """NOTIFY (RFC 5465): what is told of other mailboxes, and of the selected one without waiting for a command.
 
-What a client asked for is a list of groups, each a set of mailboxes and the events that are told of them; the first
-group that a mailbox is in counts. A ``Notifier`` knows how everything looked when the client was told last. A hint
+What a client asked for is a list of groups, each a set of mailboxes and the events that are told of them; what
+several say of a mailbox adds up. A ``Notifier`` knows how everything looked when the client was told last. A hint
 only wakes the session: then everything is looked at again, and what differs is told.
 """
 
 from collections.abc import Generator, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ... import limits
@@ -15,7 +15,8 @@ from ...store.base import Store
 from ...store.rows import ALL, Changes, Key, MailboxRow
 from ...wire.machine import Steps
 from ...wire.steps import Call, Step, Watch
-from .. import responses
+from .. import changed_names, responses
+from ..changed_names import Known
 from ..command import AFTER_LOGIN, Handled, command
 from ..fetch_items import Item, read_items
 from ..mailbox_filters import MailboxFilter, Named, named, read_filter
@@ -56,16 +57,6 @@ class Group:
     items: Sequence[Item] = ()
 
 
-@dataclass(slots=True)
-class _Known:
-    """A mailbox as the client knows it."""
-
-    name: str
-    row: MailboxRow
-    events: frozenset[str]
-    annotations: Mapping[str, bytes] = field(default_factory=dict)
-
-
 class Notifier:
     """What one session is to be told, and what it knows.
 
@@ -76,8 +67,7 @@ class Notifier:
     def __init__(self, groups: Sequence[Group]) -> None:
         self._groups = [group for group in groups if group.filter.kind not in _SELECTED]
         self.selected = next((group for group in groups if group.filter.kind in _SELECTED), None)
-        self._known: dict[int, _Known] = {}
-        self._subscribed: dict[str, frozenset[str]] = {}  # names subscribed to, with their events
+        self._known: dict[int, Known] = {}
         self._server: Mapping[str, bytes] = {}
         self._selected: int | None = None  # the mailbox that was selected at the last look
         self._watched: frozenset[Hashable] = frozenset()
@@ -124,12 +114,11 @@ class Notifier:
         if len(now) > limits.IMAP_NOTIFIED:
             raise Refusal("There are too many mailboxes", "NOTIFICATIONOVERFLOW")  # RFC 5465, 5.8
         self._known = now
-        self._subscribed = self._subscriptions(session, mailboxes)
         self._server = yield from self._server_annotations(session)
-        lines = b""
+        lines = b"".join(changed_names.no_access(session, known) for known in now.values() if known.barred)
         for known in now.values() if status else ():
             if known.events & _OF_MESSAGES and not self._is_selected(session, known.row):
-                lines += yield from _status(session, known)
+                lines += yield from _status(session, known, first=True)
         return lines
 
     def news(self, session: "IMAPSession") -> Generator[Step, Any, bytes]:
@@ -141,10 +130,10 @@ class Notifier:
             session.notifier = None  # RFC 5465, 5.8: as NOTIFY NONE
             return Reply("OK", "There are too many mailboxes to tell of", "NOTIFICATIONOVERFLOW").line()
         before, self._known = self._known, now
-        lines = _of_names(session, before, now)
-        subscribed = self._subscriptions(session, mailboxes)
-        lines += self._of_subscriptions(session, subscribed)
-        self._subscribed = subscribed
+        parents = changed_names.superiors(session, (mailbox.name for mailbox in mailboxes))
+        lines = changed_names.of_names(session, before, now, parents)
+        lines += changed_names.of_access(session, before, now)
+        lines += changed_names.of_subscriptions(session, before, now, parents)
         for id_, known in now.items():
             old = before.get(id_)
             if "MAILBOXMETADATACHANGE" in known.events and (changed := _differ(old, known)):
@@ -183,18 +172,25 @@ class Notifier:
         return session.view is not None and session.view.mailbox.id == row.id
 
     def _events(self, session: "IMAPSession", mailbox: Named) -> frozenset[str]:
-        """The events of the first group that a mailbox is in, as far as the user may know of them."""
-        rights = rights_of(mailbox.row, session.account)
+        """The events of the groups that a mailbox is in (RFC 5465, 6); from one that says NONE on, no others."""
+        events = frozenset[str]()
         for group in self._groups:
             if group.filter.includes(mailbox, session.names.separator):
-                return group.events if "r" in rights else group.events - _OF_MESSAGES
-        return frozenset()
+                if not group.events:
+                    break
+                events |= group.events
+        return events
 
-    def _look(self, session: "IMAPSession", mailboxes: Sequence[Named]) -> Generator[Step, Any, dict[int, _Known]]:
-        found: dict[int, _Known] = {}
+    def _look(self, session: "IMAPSession", mailboxes: Sequence[Named]) -> Generator[Step, Any, dict[int, Known]]:
+        found: dict[int, Known] = {}
         for mailbox in mailboxes:
             if events := self._events(session, mailbox):
-                found[mailbox.row.id] = _Known(mailbox.name, mailbox.row, events)
+                # RFC 5465, 3.1: what can be listed and not be read is told so, and not watched
+                readable = "r" in rights_of(mailbox.row, session.account)
+                barred = not readable and bool(events & _OF_MESSAGES) and mailbox.row.selectable
+                known = Known(mailbox.name, mailbox.row, events if readable else events - _OF_MESSAGES, barred)
+                known.subscribed = mailbox.subscribed
+                found[mailbox.row.id] = known
         annotated = [id_ for id_, known in found.items() if "MAILBOXMETADATACHANGE" in known.events]
         if annotated:
             kept: Sequence[Mapping[str, bytes]]
@@ -209,22 +205,6 @@ class Notifier:
         kept: Sequence[Mapping[str, bytes]]
         kept = yield Call(session.services.store.annotations, session.account, [None])
         return kept[0]
-
-    # ------------------------------------------------------------ subscriptions
-
-    def _subscriptions(self, session: "IMAPSession", mailboxes: Sequence[Named]) -> dict[str, frozenset[str]]:
-        return {
-            mailbox.name: events
-            for mailbox in mailboxes
-            if mailbox.subscribed and "SUBSCRIPTIONCHANGE" in (events := self._events(session, mailbox))
-        }
-
-    def _of_subscriptions(self, session: "IMAPSession", now: Mapping[str, frozenset[str]]) -> list[bytes]:
-        """RFC 5465, 5.5."""
-        there = {known.name for known in self._known.values()}
-        lines = [_list(session, ("\\Subscribed",), name) for name in now if name not in self._subscribed]
-        lines += [_list(session, (), name) for name in self._subscribed if name not in now and name in there]
-        return lines
 
 
 def told(session: "IMAPSession") -> Steps:
@@ -259,12 +239,16 @@ def _happened(store: Store, since: MailboxRow) -> frozenset[str]:
     return frozenset(happened)
 
 
-def _status(session: "IMAPSession", known: _Known) -> Generator[Step, Any, bytes]:
-    """RFC 5465, 5.1 to 5.3: the STATUS response of a mailbox that is not selected."""
+def _status(session: "IMAPSession", known: Known, *, first: bool = False) -> Generator[Step, Any, bytes]:
+    """RFC 5465, 5.1 to 5.3: the STATUS response of a mailbox that is not selected.
+
+    Args:
+        first: it is the one that NOTIFY itself asks for (RFC 5465, 3.1).
+    """
     items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
     if "FLAGCHANGE" in known.events:
         items.append("UNSEEN")
-    if session.condstore:
+    if session.condstore or (first and "FLAGCHANGE" in known.events and session.offers("CONDSTORE")):
         items.append("HIGHESTMODSEQ")
     if not known.row.selectable:
         return b""
@@ -275,32 +259,7 @@ def _status(session: "IMAPSession", known: _Known) -> Generator[Step, Any, bytes
     return line
 
 
-def _of_names(session: "IMAPSession", before: Mapping[int, _Known], now: Mapping[int, _Known]) -> list[bytes]:
-    """RFC 5465, 5.4: mailboxes that came to be, have another name, or went."""
-    lines = []
-    names = {known.name for known in now.values()}
-    for id_, known in now.items():
-        if "MAILBOXNAME" not in known.events:
-            continue
-        old = before.get(id_)
-        attributes = () if known.row.selectable else ("\\Noselect",)
-        if old is None or old.row.selectable != known.row.selectable:
-            lines.append(_list(session, attributes, known.name))
-        elif old.name != known.name:
-            old_name = responses.mailbox(old.name, utf8=session.utf8)
-            lines.append(_list(session, attributes, known.name, b' ("OLDNAME" (%b))' % old_name))
-    for id_, old in before.items():
-        if id_ not in now and old.name not in names and "MAILBOXNAME" in old.events:
-            lines.append(_list(session, ("\\NonExistent",), old.name))
-    return lines
-
-
-def _list(session: "IMAPSession", attributes: Sequence[str], name: str, extended: bytes = b"") -> bytes:
-    separator = session.names.separator
-    return responses.listed(b"LIST", attributes, name, extended, utf8=session.utf8, separator=separator)
-
-
-def _differ(old: _Known | None, known: _Known) -> list[str]:
+def _differ(old: Known | None, known: Known) -> list[str]:
     return [] if old is None else _differing(old.annotations, known.annotations)
 
 
