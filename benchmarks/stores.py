@@ -1,160 +1,257 @@
-"""Stores with much mail in them: how long lists and searches take, and what a delivery costs then.
+"""Stores with much mail in them, and Mailpit beside ours: what a delivery costs, how long lists and searches take.
 
-    python benchmarks/stores.py [--count 100000] [--small 1000000] [memory] [sqlite]
+    python benchmarks/stores.py [--count 100000] [memory] [sqlite] [postgres] [mailpit]
+    python benchmarks/stores.py --million
 
-The mail is that of ``corpus.py``, always the same, with long texts among it. A read is the best of five, in
-milliseconds, beside a query that does nothing, of which it is a multiple. ``--small`` delivers so many mails of 1 KB to
-an SQLite file and compares the CPU of a delivery at the end with that at 10,000; 0 leaves it out.
+The mail is ``corpus.mixed()``, always the same. Each store is in a process of its own; PostgreSQL is a server started
+for this, with its defaults. Deliveries are the store's own, from 1 thread and from 20; a read is what the viewer and
+the API ask the server for, in milliseconds: the first time, the best of five, and that as a multiple of a query that
+does nothing. ``mailpit`` is Mailpit beside ``mailtrap serve`` on SQLite, over SMTP and HTTP; see ``mailpit.py``.
+
+``--million`` delivers 1,000,000 mails of 1 KB to an SQLite file without its full-text index and compares the cost of a
+delivery at the end with that at 10,000.
 """
 
 import argparse
-import random
-import resource
+import json
+import os
+import runpy
 import shutil
+import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import corpus
+import mailpit
+from corpus import SOUGHT, Mails, mixed
+from processes import resident
 
 from mailtrap import MailServer
 from mailtrap.store.base import Store
 from mailtrap.store.contract.common import delivery, mail
-from mailtrap.store.rows import Delivery, Key, Target
+from mailtrap.store.rows import Key, Target
 from mailtrap.store.sqlite import SQLiteStore
 
 BOB = Target(Key("", "bob@example.org"))
-GROUP = 200  # deliveries in one batch
+TESTS = Path(__file__).parent.parent / "tests/conftest.py"
+STORES = ("memory", "sqlite", "postgres")
+PAGE = 50
+SENDERS = 20
+PATIENCE = 900.0
+
+Figures = dict[str, float | list[float]]
 
 
-def mixed(count: int) -> Iterator[bytes]:
-    """So many mails of 1 to 50 KB, one in ten with an attachment."""
-    draw = random.Random(2)
-    words = corpus._WORDS
-    for number, raw in enumerate(corpus.messages(count)):
-        if number % 10 < 6:
-            lines = [" ".join(draw.choices(words, k=10)) for _ in range(int(700 ** draw.random()))]
-            raw += "\r\n".join([*lines, ""]).encode()
-        yield raw
+# ---------------------------------------------------------------- deliveries
 
 
-def fill(store: Store, mails: Iterator[bytes]) -> None:
-    """Put mails in, many in one commit."""
-    batch: list[Delivery] = []
+def deliver(store: Store, mails: Mails, first: int, behind: int, senders: int) -> tuple[float, float]:
+    """Deliveries a second by so many threads, and milliseconds of this process's CPU for one."""
+    numbers = iter(range(first, behind))  # shared: each thread takes the next
 
-    def put() -> None:
-        for one in batch[:-1]:
-            store.submit([one], lambda *_: None)
-        store.deliver(batch[-1])
-        batch.clear()
+    def send() -> None:
+        for number in numbers:
+            store.deliver(delivery(BOB, raw=mails[number], scope=""))
 
-    for raw in mails:
-        batch.append(delivery(BOB, raw=raw, scope=""))
-        if len(batch) == GROUP:
-            put()
-    if batch:
-        put()
+    threads = [threading.Thread(target=send) for _ in range(senders)]
+    began, cpu = time.perf_counter(), time.process_time()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.perf_counter() - began
+    return (behind - first) / took, (time.process_time() - cpu) * 1000 / (behind - first)
 
 
-def indexed(store: Store) -> float:
+def indexed(kind: str, store: Any) -> float:
     """Wait for the full-text index; seconds."""
+    if kind == "memory":
+        return 0.0
+    query = "SELECT done FROM search.state" if kind == "sqlite" else "SELECT done FROM indexed"
     began = time.perf_counter()
-    if isinstance(store, SQLiteStore):
-        while True:
-            with store._read() as db:
-                (done,) = db.execute("SELECT done FROM search.state").fetchone()
-            if done >= store.head():
-                break
-            time.sleep(0.2)
-    return time.perf_counter() - began
+    while time.perf_counter() - began < PATIENCE:
+        with store._read() as db:
+            (done,) = db.execute(query).fetchone()
+        if done >= store.head():
+            return time.perf_counter() - began
+        time.sleep(0.2)
+    raise TimeoutError(f"the index is at {done} of {store.head()}")
 
 
-def best(function: Callable[[], Any], times: int = 5) -> float:
-    """Milliseconds of the quickest of several calls."""
+# ---------------------------------------------------------------- reads
+
+
+def timed(function: Callable[[], Any], times: int) -> list[float]:
+    """Milliseconds of each of several calls."""
     found = []
     for _ in range(times):
         began = time.perf_counter()
         function()
         found.append((time.perf_counter() - began) * 1000)
-    return min(found)
+    return found
 
 
-def measure(kind: str, count: int, folder: Path) -> None:
+def read(server: MailServer, count: int) -> Figures:
+    """The first and the best time of each read."""
+    reads: dict[str, Callable[[], Any]] = {
+        "first page": lambda: server.page(limit=PAGE, submitted=True),
+        f"page {last_page(count):,}": lambda: server.page(
+            limit=PAGE, submitted=True, skip=(last_page(count) - 1) * PAGE
+        ),
+        "unread count": server.tally,
+    }
+    for name, query in SOUGHT.items():
+        reads[f"search of {name}"] = lambda query=query: server.search(query, limit=PAGE, submitted=True)
+    reads["search of a word in no mail"] = lambda: server.search("zebra", limit=PAGE, submitted=True)
+    reads["a common word, counted"] = lambda: server.found(SOUGHT["a common word"], limit=PAGE, submitted=True)
+    found: Figures = {"an empty query": [0.0, min(timed(server._parts.store.head, 200))]}
+    for name, function in reads.items():
+        [first] = timed(function, 1)
+        found[name] = [first, min(timed(function, 1 if first > 2000 else 5))]
+    return found
+
+
+def last_page(count: int) -> int:
+    """The page 1,000, or the last one where there are fewer."""
+    return min(1000, max(1, count // PAGE))
+
+
+def measure(kind: str, url: str, path: Path) -> Figures:
     """Fill one store and read it."""
-    url = "memory" if kind == "memory" else f"sqlite:///{folder / 'mail.db'}"
+    mails = Mails(path)
+    count = len(mails)
     server = MailServer(store=url)
     store = server._parts.store
-    before, raws = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
-    began, cpu = time.perf_counter(), time.process_time()
-    fill(store, mixed(count))
-    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    raws = store.tally().octets
-    each = f"{raws / count:,.0f} octets in {wall:.0f} s, {cpu * 1000 / count:.3f} ms of CPU each"
-    print(f"\n{kind}: {count:,} mails of {each}")
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-    beside = max(0, grown - (raws if kind == "memory" else 0)) / count
-    print(f"memory beside the bytes, per mail: {beside:,.0f} octets")
-    print(f"the index was filled {indexed(store):.0f} s later")
-    nothing = best(store.head, 50)
-    print(f"{'read':34} {'ms':>9} {'of an empty query':>18}")
-    rare = f"subject:{count // 2 + 7}"
-    reads: dict[str, Callable[[], Any]] = {
-        "first page": lambda: server.page(limit=50, submitted=True),
-        "page 1000": lambda: server.page(limit=50, submitted=True, skip=min(999 * 50, count - 50)),
-        "unread count": server.tally,
-        "search, rare word": lambda: server.search(rare, limit=50, submitted=True),
-        "search, common word": lambda: server.search("monthly", limit=50, submitted=True),
-        "search, common word, counted": lambda: server.found("monthly", limit=50, submitted=True),
-        "search, from:": lambda: server.search("from:grace", limit=50, submitted=True),
-        "search, phrase": lambda: server.search('"account order invoice"', limit=50, submitted=True),
-        "search, in no mail": lambda: server.search("zebra", limit=50, submitted=True),
-    }
-    for name, read in reads.items():
-        took = best(read, 5 if kind == "sqlite" else 2)
-        print(f"{name:34} {took:9.2f} {took / nothing:18.1f}")
-    if kind == "sqlite":
+    before = resident(os.getpid())
+    alone = min(2_000, count // 10)
+    figures: Figures = {}
+    figures["1 sender"] = list(deliver(store, mails, 0, alone, 1))
+    figures["20 senders"] = list(deliver(store, mails, alone, count, SENDERS))
+    octets = store.tally().octets
+    grown = resident(os.getpid()) - before - (octets if kind == "memory" else 0)
+    figures["memory"] = max(0, grown) / count
+    figures["index"] = indexed(kind, store)
+    figures["reads"] = read(server, count)  # type: ignore[assignment]
+    if kind != "memory":
         server.stop()
         began = time.perf_counter()
         server = MailServer(store=url)
-        print(f"{'start on the file':34} {(time.perf_counter() - began) * 1000:9.2f}")
+        server.page(limit=PAGE)
+        figures["start"] = (time.perf_counter() - began) * 1000
     began = time.perf_counter()
     server.clear()
-    print(f"{'delete all':34} {(time.perf_counter() - began) * 1000:9.2f}")
+    figures["delete"] = (time.perf_counter() - began) * 1000
+    assert not server.tally().messages
     server.stop()
+    return figures
+
+
+# ---------------------------------------------------------------- the tables
+
+
+def table(stores: dict[str, Figures], count: int, octets: int) -> None:
+    """One table of all stores."""
+    names = list(stores)
+    row = "| {} |" + " {} |" * len(names)
+    print(f"\n{count:,} mails, {octets / count:,.0f} octets on average\n")
+    print(row.format("in process", *names))
+    print("|" + "---|" * (len(names) + 1))
+    for key, label in (("1 sender", "deliveries a second, 1 sender"), ("20 senders", "the same, 20 senders")):
+        print(row.format(f"{label} (CPU ms each)", *("{:,.0f} ({:.3f})".format(*stores[name][key]) for name in names)))
+    print(row.format("memory for each mail, octets", *(f"{stores[name]['memory']:,.0f}" for name in names)))
+    print(row.format("the index knows all, s later", *(f"{stores[name]['index']:.0f}" for name in names)))
+    reads = {name: stores[name]["reads"] for name in names}
+    empty = {name: reads[name]["an empty query"][1] for name in names}  # type: ignore[call-overload,index]
+    print(row.format("an empty query, ms", *(f"{empty[name]:.4f}" for name in names)))
+    for read_ in list(reads[names[0]])[1:]:  # type: ignore[arg-type]
+        cells = []
+        for name in names:
+            first, best = reads[name][read_]  # type: ignore[call-overload,index]
+            cells.append(f"{first:.2f}, {best:.2f}, {best / empty[name]:,.0f} times")
+        print(row.format(f"{read_}: ms first, best, of an empty query", *cells))
+    print(row.format("start on what is there, ms", *(f"{stores[n]['start']:.0f}" if "start" in stores[n] else "-" for n in names)))  # fmt: skip # noqa: E501
+    print(row.format("delete all, ms", *(f"{stores[name]['delete']:,.0f}" for name in names)))
+
+
+def side_by_side(kinds: list[str], path: Path, folder: Path) -> dict[str, Figures]:
+    """Measure stores, each in a process of its own."""
+    found = {}
+    for kind in kinds:
+        url, postgres = {"memory": "memory", "sqlite": f"sqlite:///{folder / 'mail.db'}"}.get(kind, ""), None
+        if kind == "postgres":
+            make = runpy.run_path(str(TESTS))["PostgresServer"].make
+            try:
+                postgres = make(durable=True)
+            except BaseException as error:  # pytest's own way to leave a test out
+                if type(error).__name__ != "Skipped":
+                    raise
+                print(f"LEFT OUT, {error}", file=sys.stderr)
+                continue
+            postgres.start()
+        try:
+            if postgres is not None:
+                postgres.make_template()
+                url = postgres.url(postgres.take())
+            command = [sys.executable, __file__, "--measure", kind, url, str(path)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+            found[kind] = json.loads(done.stdout)
+            print(f"measured: {kind}", file=sys.stderr)
+        finally:
+            if postgres is not None:
+                postgres.remove()
+    return found
 
 
 def many(count: int, folder: Path) -> None:
-    """The CPU of a delivery of 1 KB at 10,000 and at the end."""
+    """What a delivery of 1 KB costs at 10,000 and at the end."""
     store = SQLiteStore(folder / "many.db")
     store._index.usable = False  # type: ignore[union-attr]  # deliveries alone
     costs = {}
     raws = (mail(number, 1000) for number in range(count))
     done = 0
     for until in (5_000, 10_000, count - 5_000, count):
-        cpu = time.process_time()
-        fill(store, (next(raws) for _ in range(until - done)))
-        costs[until] = (time.process_time() - cpu) * 1000 / (until - done)
-        done = until
+        began, cpu = time.perf_counter(), time.process_time()
+        while done < until:
+            for _ in range(199):
+                store.submit([delivery(BOB, raw=next(raws), scope="")], lambda *_: None)
+            store.deliver(delivery(BOB, raw=next(raws), scope=""))
+            done += 200
+        each = 5_000 if until != count - 5_000 else until - 10_000
+        costs[until] = (time.process_time() - cpu) * 1000 / each, (time.perf_counter() - began) * 1000 / each
     size = (folder / "many.db").stat().st_size
-    print(f"\nsqlite, {count:,} mails of 1 KB: {costs[10_000]:.3f} ms of CPU each at 10,000, {costs[count]:.3f} at the")
-    print(f"end, {costs[count] / costs[10_000]:.2f} of it; the file has {size / 1e9:.2f} GB")
+    (cpu, wall), (cpu_then, wall_then) = costs[count], costs[10_000]
+    print(f"\nsqlite, {count:,} mails of 1 KB, {size / 1e9:.2f} GB. A delivery at 10,000 and at the end:")
+    print(f"{cpu_then:.3f} and {cpu:.3f} ms of CPU, {cpu / cpu_then:.2f} times;")
+    print(f"{wall_then:.3f} and {wall:.3f} ms of time, {wall / wall_then:.2f} times")
     store.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--small", type=int, default=1_000_000)
-    parser.add_argument("stores", nargs="*", default=["memory", "sqlite"])
+    parser.add_argument("--million", action="store_true")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("stores", nargs="*", default=[*STORES, "mailpit"])
     given = parser.parse_args()
+    if given.measure:
+        kind, url, path = given.measure
+        print(json.dumps(measure(kind, url, Path(path))))
+        return
     folder = Path(tempfile.mkdtemp(prefix="mailtrap-bench-", dir=Path.cwd()))
     try:
-        for kind in given.stores:
-            measure(kind, given.count, folder)
-        if given.small:
-            many(given.small, folder)
+        if given.million:
+            many(given.count * 10, folder)
+            return
+        mails = Mails.write(folder / "mails", mixed(given.count))
+        octets = (folder / "mails").stat().st_size
+        if stores := side_by_side([kind for kind in given.stores if kind in STORES], folder / "mails", folder):
+            table(stores, given.count, octets)
+        if "mailpit" in given.stores:
+            mailpit.compare(folder, folder / "mails", len(mails), last_page(given.count))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
