@@ -135,11 +135,17 @@ class Scopes:
             self.current = scope
 
     def leave(self, scope: Scope) -> None:
-        """Close it; the one entered before it, and not closed yet, is current again."""
+        """Close it, and what was entered below it and not left; the one entered before, and not closed, is current."""
         with self._lock:
             scope.closed = True
-            self._entered = [entered for entered in self._entered if entered is not scope]
-            self.current = self._entered[-1]
+            remaining = []
+            for entered in self._entered:
+                if entered.within(scope):
+                    entered.closed = True
+                else:
+                    remaining.append(entered)
+            self._entered = remaining
+            self.current = remaining[-1]
 
     def named(self, name: str) -> Scope | None:
         """The scope of that name."""

@@ -443,3 +443,18 @@ def mailtrap_server(request):
     result.assert_outcomes(passed=7)
     routing = [line for line in result.outlines if line.startswith("routing")]
     assert sorted(routing) == ["routing open"] * 3 + ["routing strict"] * 3
+
+
+def test_a_scope_that_a_test_did_not_leave_is_not_in_the_way_of_others(run):
+    run(
+        """
+        from helpers import send
+
+        def test_forgets(mailserver):
+            mailserver.scope("forgotten").start()
+
+        def test_whole_run(mailtrap_server):
+            send(mailtrap_server)
+            assert mailtrap_server.message(timeout=0).scope == ""
+        """
+    ).assert_outcomes(passed=2)

@@ -38,6 +38,19 @@ def test_the_last_entered_open_scope_is_current():
     assert two.closed
 
 
+def test_what_was_entered_below_a_scope_is_left_with_it():
+    scopes = Scopes({})
+    test = scopes.open(scopes.root, "test", {})
+    scopes.enter(test)
+    forgotten = scopes.open(scopes.open(test, "between", {}), "forgotten", {})
+    scopes.enter(forgotten)
+    scopes.leave(test)
+    assert scopes.current is scopes.root
+    assert forgotten.closed
+    scopes.leave(forgotten)
+    assert scopes.current is scopes.root
+
+
 def test_a_taken_name_or_label_gets_a_number():
     scopes = Scopes({})
     names = [scopes.open(scopes.root, name, {}) for name in ("test_a[x]", "test_a[x]", "test-a(x)")]
