@@ -173,7 +173,7 @@ def test_a_transaction_that_never_ends_is_said(server):
     session.begin_transaction()
     server._parts.sessions.append(session)
     server.configure(timeout=0.01)
-    with pytest.raises(UnexpectedMessage, match=r"still open after 0\.01 s"):
+    with pytest.raises(UnexpectedMessage, match=r"did not end within 0\.01 s"):
         server.assert_no_message()
 
 
