@@ -369,8 +369,8 @@ class Waits:
             lambda: True if left == 0 else None,
             None,
             lambda limit: UnexpectedMessage(
-                f"{'an SMTP transaction that was' if left == 1 else f'{left} SMTP transactions that were'} open when this "
-                f"was asked did not end within {limit:g} s, so more mail may come: "
+                f"{'an SMTP transaction that was' if left == 1 else f'{left} SMTP transactions that were'} "
+                f"open when this was asked did not end within {limit:g} s, so more mail may come: "
                 + ", ".join(repr(session) for session in pending if session.transaction)
             ),
         )
