@@ -3,7 +3,6 @@
 Sizes and offsets count the message as IMAP and POP3 serve it: a bare LF as CRLF (``structure.served``).
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable
 from operator import attrgetter
 from sys import getsizeof
@@ -133,9 +132,22 @@ def named_in(head: str, name: str, text: str) -> bool:
     """
     if text not in head:  # most messages
         return False
-    start = f"{name}: "
-    lines = _FIELD_ENDS.split(head) if "\n " in head else head.split("\n")
-    return any(line.startswith(start) and text in line[len(start) :] for line in lines)
+    begin = f"\n{name}: "
+    found = -1
+    if not head.startswith(begin[1:]) and (found := head.find(begin)) < 0:
+        return False
+    while True:
+        value = found + len(begin)
+        end = head.find("\n", value)
+        while end >= 0 and head.startswith(" ", end + 1):  # a line end in the value
+            end = head.find("\n", end + 1)
+        if end < 0:
+            return head.find(text, value) >= 0
+        if head.find(text, value, end) >= 0:
+            return True
+        found = head.find(begin, end)
+        if found < 0:
+            return False
 
 
 def _text(mail: Mail) -> str:
@@ -169,7 +181,6 @@ def _readable(mail: Mail, part: Part) -> str:
 _OF_HEADER: Final = frozenset(  # kinds that need no tree
     ("size", "envelope", "header", "headers", "head", "sorting", "threading", "plain_size")
 )
-_FIELD_ENDS: Final = re.compile("\n(?! )")
 _PREVIEW: Final = 200  # characters (RFC 8970, 3.2)
 _PREVIEW_SOURCE: Final = 4_000  # characters of the text it is made of
 _COMPUTE: Final[dict[str, Callable[[Mail], Any]]] = {
