@@ -105,8 +105,12 @@ class Directory:
         """Whether every account has a password, so that mechanisms which need one may be offered."""
         if current.live.default_password is not None:
             return True
-        rows = [row for scope in current.lineage() for row in self._store.accounts(scope.name)]
-        return bool(rows) and all(row.password is not None for row in rows)
+        known = False
+        for scope in current.lineage():
+            if (here := self._store.passwords(scope.name)) is False:
+                return False
+            known = known or here is True
+        return known
 
     def check(self, user: str, password: str, current: Scope) -> bool:
         """Whether this user may come in with this password. Compared in clear: this is a server for tests.

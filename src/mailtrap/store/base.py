@@ -226,6 +226,13 @@ class Store(ABC):
         """The accounts of a scope in the order they were made, without ``all``."""
 
     @abstractmethod
+    def passwords(self, scope: str) -> bool | None:
+        """Whether each account of a scope but ``all`` has a password; None where there is none.
+
+        It is asked at each EHLO and CAPABILITY: accounts may be many.
+        """
+
+    @abstractmethod
     def remove_account(self, key: Key) -> None:
         """Take an account and its mailboxes away; nothing happens when there is none."""
 

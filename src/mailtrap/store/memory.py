@@ -393,6 +393,13 @@ class MemoryStore(Store):
                 return []
             return [account.row() for account in kept.accounts.values() if account.key.address != ALL]
 
+    def passwords(self, scope: str) -> bool | None:
+        with self._lock:
+            kept = self._directory.scopes.get(scope)
+            if kept is None or len(kept.accounts) == 1:  # ``all`` is always there
+                return None
+            return all(account.password is not None for name, account in kept.accounts.items() if name != ALL)
+
     def remove_account(self, key: Key) -> None:
         with self._lock:
             self._check_open()

@@ -241,6 +241,13 @@ class SQLStore(Store):
             found = db.execute(query, (text(scope), ALL)).fetchall()
         return [_account(Key(scope, untext(address)), *columns) for address, *columns in found]
 
+    def passwords(self, scope: str) -> bool | None:
+        query = """SELECT EXISTS (SELECT 1 FROM account WHERE scope = ? AND address != ?),
+            EXISTS (SELECT 1 FROM account WHERE scope = ? AND address != ? AND password IS NULL)"""
+        with self._read(once=True) as db:
+            some, without = db.execute(query, (text(scope), ALL, text(scope), ALL)).fetchone()
+        return not without if some else None
+
     def remove_account(self, key: Key) -> None:
         self._write(lambda work: work.remove_account(key))
 

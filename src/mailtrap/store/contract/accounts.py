@@ -31,6 +31,24 @@ class Accounts(Contract):
         assert [mailbox.name for mailbox in store.mailboxes(BOB)] == [INBOX]
         assert list(store.subscriptions(BOB)) == [INBOX]
 
+    def test_whether_all_have_passwords(self, store: Store) -> None:
+        assert store.passwords("s") is None
+        store.deliver(delivery())  # to ``all`` alone
+        assert store.passwords("s") is None
+        store.put_account(BOB, password="pw")  # noqa: S106
+        assert store.passwords("s") is True
+        store.put_account(EVE)
+        assert store.passwords("s") is False
+        assert store.passwords("t") is None
+        store.put_account(EVE, password="")
+        assert store.passwords("s") is True
+        store.put_account(BOB)
+        assert store.passwords("s") is False
+        store.remove_account(BOB)
+        assert store.passwords("s") is True
+        store.remove_account(EVE)
+        assert store.passwords("s") is None
+
     def test_an_account_that_is_not_there(self, store: Store) -> None:
         for ask in (store.mailboxes, store.subscriptions, store.used):
             with pytest.raises(NoSuchAccount):
