@@ -526,6 +526,19 @@ def test_a_file_with_garbage_in_it_is_refused(path: Path, seed: int) -> None:
     refused(path, "damaged|malformed|cannot be used")
 
 
+def test_those_who_make_it_at_the_same_time_have_one_file(path: Path) -> None:
+    stores: list[SQLiteStore] = []
+    run_together(*[lambda: stores.append(SQLiteStore(path))] * 6)
+    assert len({store.life() for store in stores}) == 1
+    for number, store in enumerate(stores, start=1):
+        assert store.deliver(delivery(BOB)).seq == number
+        store.close()
+    assert integrity(path) == "ok"
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    db.close()
+
+
 def test_an_empty_file_is_a_new_one(path: Path) -> None:
     path.touch()
     made(path, 1)

@@ -21,9 +21,10 @@ from ..message.collation import folded
 from ..message.facts import Facts
 from . import conditions
 from .rows import MessageRow
+from .sqlite_vacuum import Vacuum
 from .terms import FIELD, encode
 
-FORM: Final = 1
+FORM: Final = 2
 INDEXED: Final = 64 * 1024  # characters of the text of a message that are looked at
 _APPLICATION: Final = 0x6D747269  # "mtri"
 _KINDS: Final = frozenset({"headers", "text", "attached"})
@@ -111,6 +112,7 @@ class Index:
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (form,) = db.execute("PRAGMA user_version").fetchone()
         if (application, form) == (0, 0) and db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("BEGIN IMMEDIATE")
             for statement in _SCHEMA:
@@ -166,20 +168,24 @@ class Index:
     def _run(self) -> None:
         try:
             with closing(self._connect()) as db:
+                vacuum = Vacuum(db)
                 while self._background.due():
                     self._background.pause(_GATHERED)
-                    self._work(db)
+                    self._work(db, vacuum)
         except Exception as error:  # noqa: BLE001  without it search goes on, slower
             self.broke(error)
 
-    def _work(self, db: sqlite3.Connection) -> None:
+    def _work(self, db: sqlite3.Connection, vacuum: Vacuum) -> None:
         self._vocabulary.load(db)
         while not self._background.closing:
             began = clock.monotonic()
-            self._bury(db)
+            if self._bury(db):
+                vacuum.wake()
             (done,) = db.execute("SELECT done FROM state").fetchone()
             found = self._pull(done, _BATCH)
             if not found:
+                if vacuum.step():
+                    continue
                 return
             self._add(db, done, [Document(row, raw) for row, raw in found])
             if self._background.woken():  # others have more to do
@@ -209,21 +215,23 @@ class Index:
             if db.in_transaction:
                 db.execute("ROLLBACK")
 
-    def _bury(self, db: sqlite3.Connection) -> None:
-        """Note what was removed. When that is most of the index, it begins anew."""
+    def _bury(self, db: sqlite3.Connection) -> bool:
+        """Note what was removed. When that is most of the index, it begins anew: whether it did."""
         with self._lock:
             seqs, self._dead = self._dead, []
         if not seqs:
-            return
+            return False
         db.execute("BEGIN IMMEDIATE")
         try:
             done, documents = db.execute("SELECT done, documents FROM state").fetchone()
             db.executemany("INSERT OR IGNORE INTO dead VALUES (?)", [(seq,) for seq in seqs if seq <= done])
             db.execute("DELETE FROM partial WHERE seq IN (SELECT seq FROM dead)")
             (dead,) = db.execute("SELECT count(*) FROM dead").fetchone()
-            if documents and (dead == documents or dead > documents / 2 + _STALE):
+            anew = bool(documents) and (dead == documents or dead > documents / 2 + _STALE)
+            if anew:
                 self._empty(db)
             db.execute("COMMIT")
+            return anew
         finally:
             if db.in_transaction:
                 db.execute("ROLLBACK")

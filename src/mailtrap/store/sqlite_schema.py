@@ -224,7 +224,11 @@ def _migrate(db: sqlite3.Connection, path: str) -> None:
     for number, statements in enumerate(MIGRATIONS, start=1):
         if _identity(db)[1] >= number:
             continue
-        db.execute("BEGIN IMMEDIATE")
+        if number == 1:
+            db.execute("BEGIN")  # what comes next has to be the first thing that is written into a file
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        else:
+            db.execute("BEGIN IMMEDIATE")
         try:
             application, version = _identity(db)  # again: another process may have been faster
             if version < number:

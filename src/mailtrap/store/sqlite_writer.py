@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import StoreError
 from .hints import Outcome, Teller
 from .rows import Delivery
+from .sqlite_vacuum import Vacuum
 from .sqlite_work import Known, SQLiteWork
 from .writer import Job, Writer
 
@@ -31,6 +32,9 @@ class SQLiteWriter(Writer[Task]):
     Args:
         work: begins what a group of deliveries changes.
         teller: is told of each commit.
+
+    Attributes:
+        vacuum: gives back what is free in the file, while nothing waits.
     """
 
     def __init__(
@@ -43,7 +47,11 @@ class SQLiteWriter(Writer[Task]):
         self._known = Known()
         self._version = -1  # of the file, as others have written it
         self._db = connect()
+        self.vacuum = Vacuum(self._db)
         self.start()
+
+    def _tidy(self) -> bool:
+        return self.vacuum.step()
 
     def _release(self) -> None:
         self._db.close()
@@ -115,6 +123,7 @@ class SQLiteWriter(Writer[Task]):
             if callable(first):
                 self._known = Known()
                 outcome = first(db)
+                self.vacuum.wake()  # deliveries take pages, they do not free any
             else:
                 work = self._work(db, self._known)
                 outcome = work.end(work.deliver_group([task for task in tasks if not callable(task)]))

@@ -89,12 +89,20 @@ class Writer(ABC, Generic[W]):
             self._release()
 
     def _next(self) -> list[Job[W]]:
-        with self._wake:
-            while not self._jobs:
+        tidying = True
+        while True:
+            with self._wake:
+                while not (self._jobs or self._closing or tidying):
+                    self._wake.wait()
+                if self._jobs:
+                    return [self._jobs.popleft() for _ in range(min(len(self._jobs), _GROUP))]
                 if self._closing:
                     return []
-                self._wake.wait()
-            return [self._jobs.popleft() for _ in range(min(len(self._jobs), _GROUP))]
+            tidying = self._tidy()
+
+    def _tidy(self) -> bool:
+        """Nothing waits: do a little of what nobody waits for; whether there is more of it."""
+        return False
 
     @abstractmethod
     def _write(self, jobs: Sequence[Job[W]]) -> None:
