@@ -26,6 +26,7 @@ class DeflateLayer:
         self._in = zlib.decompressobj(_RAW)
         self._out = zlib.compressobj(wbits=_RAW)
         self._tail = b""
+        self._over = False
         self.failed = ""
         self.pending = False
 
@@ -36,6 +37,9 @@ class DeflateLayer:
 
     def inbound(self, data: bytes) -> bytes:
         """The next piece of what the client said, at most ``limits.RECEIVE_BUFFER`` octets."""
+        if self._over and not self.failed:
+            # only now: the layer may have been meant to go, and what is behind the end is plain then (RFC 8437, 4.1)
+            self.failed, self.pending = "the compressed stream ended", False
         if self.failed:
             return b""
         size = limits.RECEIVE_BUFFER
@@ -45,11 +49,17 @@ class DeflateLayer:
             self.failed, self.pending, self._tail = str(error), False, b""
             return b""
         self._tail = self._in.unconsumed_tail
-        if self._in.eof:  # RFC 4978 has no end of the stream but that of the connection
-            self.failed = "the compressed stream ended"
+        if self._in.eof:
+            self._over = self.pending = True
+            self._tail = self._in.unused_data
+            return plain
         # A full piece may have more behind it even where all input is consumed.
         self.pending = not self.failed and (bool(self._tail) or len(plain) == size)
         return plain
+
+    def left(self) -> bytes:
+        """What came and was not unfolded: plain octets, where the layer goes."""
+        return self._tail
 
     def outbound(self, data: bytes | memoryview) -> bytes:
         """The compressed octets of a piece of output, complete for the client to unfold."""

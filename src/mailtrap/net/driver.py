@@ -25,6 +25,7 @@ from ..wire.steps import (
     Close,
     Delay,
     Done,
+    EndDeflate,
     Hold,
     Later,
     Pause,
@@ -376,7 +377,7 @@ class Driver(Connection):
     def _carry_out(self, step: Step) -> bool:
         """Do what a rarer step says; all output before it was sent. Whether the next may be taken."""
         kind = type(step)
-        if kind in (StartTLS, StartDeflate, Shape) and self._chunks:
+        if kind in (StartTLS, StartDeflate, EndDeflate, Shape) and self._chunks:
             self._deferred = step  # the output before it has not passed the layers yet
             return False
         if isinstance(step, Close):
@@ -413,6 +414,9 @@ class Driver(Connection):
             return self._start_tls()
         if isinstance(step, StartDeflate):
             return self._start_deflate()
+        if isinstance(step, EndDeflate):
+            self._open_pipe().end_deflate()
+            return True
         raise TypeError(f"not a step: {step!r}")
 
     def _set_alarm(self, seconds: float | None) -> None:

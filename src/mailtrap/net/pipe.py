@@ -32,6 +32,7 @@ class Pipe:
         self._deflate: DeflateLayer | None = None
         self._in = bytearray()
         self._out = bytearray()
+        self._plain = bytearray()  # what had come for the deflate layer, and was not for it
         self._wire_ended = False
         self._closed = False
 
@@ -52,6 +53,12 @@ class Pipe:
         """Put the deflate layer in. data: input that was taken for plain."""
         self._deflate = DeflateLayer()
         self._deflate.keep(data)
+
+    def end_deflate(self) -> None:
+        """Take the deflate layer out; input that it has not unfolded is plain."""
+        if self._deflate is not None:
+            self._plain += self._deflate.left()
+            self._deflate = None
 
     def take_header(self) -> proxy.Header | None:
         """The PROXY header that held input begins with, and take it away; None while it is incomplete.
@@ -104,6 +111,9 @@ class Pipe:
                 self.tls.end_of_input()
         if self._deflate is not None and (data or self._deflate.pending):
             data = self._deflate.inbound(data)
+        if self._plain:
+            data = bytes(self._plain) + data
+            self._plain.clear()
         return data
 
     def from_session(self, data: bytes | memoryview) -> None:
@@ -133,7 +143,8 @@ class Pipe:
     @property
     def pending(self) -> bool:
         """Whether ``to_session`` has more to give at once."""
-        return not self.held and (bool(self._in) or (self._deflate is not None and self._deflate.pending))
+        deflate = self._deflate
+        return not self.held and (bool(self._in or self._plain) or (deflate is not None and deflate.pending))
 
     @property
     def ended(self) -> bool:

@@ -74,6 +74,11 @@ class StartDeflate:
 
 
 @final
+class EndDeflate:
+    """The deflate layer goes out again, both ways: what comes after the output before it is plain (RFC 8437, 4.1)."""
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Others may run before the next step.
@@ -146,5 +151,6 @@ class Close:
 
 
 Step = (
-    bytes | NeedData | Call | Later | StartTLS | StartDeflate | Pause | Delay | Hold | Watch | Shape | Close
+    bytes | NeedData | Call | Later | StartTLS | StartDeflate | EndDeflate | Pause | Delay | Hold | Watch | Shape
+    | Close
 )  # fmt: skip

@@ -18,7 +18,7 @@ from mailtrap.scopes import Scopes
 from mailtrap.store.memory import MemoryStore
 from mailtrap.store.rows import Delivery, Hint, Key, Target
 from mailtrap.transcript import TLS, Session
-from mailtrap.wire.steps import NEED_DATA, Call, Close, Delay, Later, Pause, StartDeflate, StartTLS, Watch
+from mailtrap.wire.steps import NEED_DATA, Call, Close, Delay, EndDeflate, Later, Pause, StartDeflate, StartTLS, Watch
 
 AGREED = TLS("TLSv1.3", "TLS_AES_256_GCM_SHA384", None, None)
 BOB = "bob@example.com"
@@ -143,7 +143,7 @@ class Client:
             elif isinstance(step, Close):
                 self.closed = step
             else:
-                assert isinstance(step, Pause | Delay | StartDeflate), step
+                assert isinstance(step, Pause | Delay | StartDeflate | EndDeflate), step
 
     def _done(self, value: Any, error: BaseException | None) -> None:
         if error is None:

@@ -1,5 +1,6 @@
 """What changes a session: UIDONLY, UNAUTHENTICATE, COMPRESS, MESSAGELIMIT, INPROGRESS."""
 
+import re
 import socket
 import zlib
 
@@ -7,6 +8,7 @@ import pytest
 
 from mailtrap import MailServer
 from mailtrap.imap import searching
+from mailtrap.wire.steps import EndDeflate
 
 from .conftest import BOB, MAIL
 
@@ -141,13 +143,43 @@ class TestCompress:
         assert b"COMPRESS" not in client.ok("CAPABILITY")
         assert client.no("COMPRESS DEFLATE").startswith("NO [COMPRESSIONACTIVE]")
         assert client.ok("UNAUTHENTICATE")
+        assert isinstance(client.steps[-1], EndDeflate)  # RFC 8437, 4.1
         client.ok(f"LOGIN {BOB} pw")
-        assert client.no("COMPRESS DEFLATE").startswith("NO [COMPRESSIONACTIVE]")
+        assert client.ok("COMPRESS DEFLATE")
 
     def test_only_after_the_login_and_where_it_is_offered(self, world, make_world):
         assert b"COMPRESS" not in world.connect().greeting
         world.connect().bad("COMPRESS DEFLATE")
         make_world(imap_capabilities=frozenset({"-COMPRESS=DEFLATE"})).login().bad("COMPRESS DEFLATE")
+
+    @pytest.mark.parametrize("finished", [False, True], ids=["flushed", "finished"])
+    def test_unauthenticate_ends_it(self, finished):
+        # RFC 8437, 4.1: ours behind the reply, the client's behind the command
+        with MailServer(smtp_port=None, http_port=None, pop3_port=None) as server:
+            server.add_account(BOB, "pw")
+            with socket.create_connection((server.imap.host, server.imap.port), timeout=20) as sock:
+                lines = sock.makefile("rb")
+                for command in (b"", b"a LOGIN %b pw\r\n" % BOB.encode(), b"b COMPRESS DEFLATE\r\n"):
+                    sock.sendall(command)
+                    lines.readline()
+                for _ in range(2):  # and it can begin anew
+                    deflate, inflate = zlib.compressobj(wbits=-15), zlib.decompressobj(-15)
+                    packed = deflate.compress(b"c NOOP\r\nd UNAUTHENTICATE\r\n")
+                    packed += deflate.flush(zlib.Z_FINISH if finished else zlib.Z_SYNC_FLUSH)
+                    # behind the end of the stream the server can tell what is plain
+                    more = b"e LOGIN %b pw\r\n" % BOB.encode()
+                    sock.sendall(packed + more if finished else packed)
+                    said = raw = b""
+                    while b"\nd OK" not in said or not raw.endswith(b"\0\0\xff\xff"):  # so a flush ends
+                        raw += (octet := sock.recv(1))
+                        said += inflate.decompress(octet)
+                    assert re.fullmatch(rb"c OK .*\r\nd OK .*\r\n", said)
+                    if not finished:
+                        sock.sendall(more)
+                    assert lines.readline().startswith(b"e OK ")
+                    sock.sendall(b"f COMPRESS DEFLATE\r\n")
+                    assert lines.readline().startswith(b"f OK ")
+            assert server.errors == []
 
     def test_over_a_socket(self):
         with MailServer(smtp_port=None, http_port=None, pop3_port=None) as server:

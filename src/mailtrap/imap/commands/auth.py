@@ -9,7 +9,7 @@ from ...message.address import Address
 from ...message.envelope import Envelope
 from ...wire import sasl
 from ...wire.machine import Steps
-from ...wire.steps import StartDeflate, StartTLS, Watch
+from ...wire.steps import EndDeflate, StartDeflate, StartTLS, Watch
 from .. import capabilities
 from ..command import AFTER_LOGIN, BEFORE_LOGIN, Handled, command
 from ..responses import Refusal, Reply
@@ -94,9 +94,11 @@ def authenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled
 
 @command("UNAUTHENTICATE", AFTER_LOGIN, arguments=False, fresh=True)
 def unauthenticate(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
-    """RFC 8437, 3: as before the login; nothing is expunged. The layers of the connection stay."""
+    """RFC 8437, 3: as before the login; nothing is expunged. TLS stays, compression ends behind the reply (4.1)."""
     del scanner, uid
     session.forget_login()
+    if session.compressed:
+        session.afterwards = partial(_end_deflate, session)
     yield Watch(())
     return Reply("OK", "Logged out", b"CAPABILITY " + (yield from capabilities.offered(session)))
 
@@ -122,6 +124,12 @@ def _start_deflate(session: "IMAPSession") -> Steps:
     session.compressed = True
     yield StartDeflate()
     session.record.note(b"compression begins")
+
+
+def _end_deflate(session: "IMAPSession") -> Steps:
+    session.compressed = False
+    yield EndDeflate()
+    session.record.note(b"compression ends")
 
 
 def _welcome(session: "IMAPSession", who: Login) -> Handled:
