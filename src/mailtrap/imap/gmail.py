@@ -4,16 +4,17 @@ At Gmail a mailbox is a label. Here a message has the label of each other mailbo
 giving it a label makes a copy there, taking it away takes that copy away. ``\\Starred`` and ``\\Important`` are flags.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ..errors import NotAllowed, ServerRestarted
 from ..store.base import Store
 from ..store.conditions import After, Filed, Seqs
 from ..store.finding import bound as bind
-from ..store.rows import INBOX, CopyRow, FlagMode, Key, MailboxRow
+from ..store.rows import INBOX, CopyRow, Filing, FlagMode, Key, MailboxRow
 from ..store.search import All, And, Flag, Not, Numbered, OfThread, Or, Tree
 from . import responses, utf7
+from .namespace import changed
 from .tokens import Scanner, SyntaxFault, decode_name
 
 _FLAGS: Final = {"\\Starred": "\\Flagged", "\\Important": "$Important"}
@@ -40,8 +41,11 @@ def of_thread(number: int) -> Tree:
 # ---------------------------------------------------------------- labels
 
 
-def read_label(scanner: Scanner) -> str:
-    """A label: a system label in its own spelling, or the name of a mailbox.
+def read_label(scanner: Scanner, separator: str) -> str:
+    """A label: a system label in its own spelling, or the name of a mailbox as the store has it.
+
+    Args:
+        separator: between the levels of a name on the wire.
 
     Raises:
         SyntaxFault: it is none.
@@ -54,7 +58,7 @@ def read_label(scanner: Scanner) -> str:
             raise SyntaxFault("There is no such system label", start)
         return known
     try:
-        name = decode_name(text, utf8=scanner.utf8)
+        name = changed(decode_name(text, utf8=scanner.utf8), separator)
     except ValueError as error:
         raise SyntaxFault(f"A label is modified UTF-7: {error}", start) from None
     if not all(name.split("/")):
@@ -62,9 +66,10 @@ def read_label(scanner: Scanner) -> str:
     return "\\Inbox" if name.upper() == INBOX else name
 
 
-def encoded(labels: Iterable[str], *, utf8: bool) -> bytes:
+def encoded(labels: Iterable[str], *, utf8: bool, separator: str) -> bytes:
     """Labels as they are sent, without parentheses."""
-    return b" ".join(responses.string(label.encode() if utf8 else utf7.encode(label)) for label in labels)
+    told = [label if label in _NAMES.values() else changed(label, separator) for label in labels]
+    return b" ".join(responses.string(label.encode() if utf8 else utf7.encode(label)) for label in told)
 
 
 def _label(row: MailboxRow) -> str:
@@ -90,7 +95,7 @@ def labels(store: Store, account: Key, mailbox: int, rows: Iterable[CopyRow]) ->
 def relabel(
     store: Store, account: Key, mailbox: int, uids: Sequence[int], given: Iterable[str], mode: FlagMode
 ) -> None:  # fmt: skip
-    """Give labels to messages, or take them away; with ``replace`` they have these and no others.
+    """Give labels to messages, or take them away, in one commit; with ``replace`` they have these and no others.
 
     Raises:
         NotAllowed: there is no mailbox of that use.
@@ -98,44 +103,20 @@ def relabel(
     boxes = {_label(row): row for row in store.mailboxes(account) if row.selectable}
     wanted = set(given)
     own = next((label for label, row in boxes.items() if row.id == mailbox), None)
-    flags = {_FLAGS[label] for label in wanted & _FLAGS.keys()}
+    flags = frozenset(_FLAGS[label] for label in wanted & _FLAGS.keys())
     places = wanted - _FLAGS.keys()
-    if mode != "remove":
-        missing = sorted(places - boxes.keys())
-        if any(label.startswith("\\") for label in missing):
-            raise NotAllowed("there is no mailbox of that use")
-        boxes |= {label: store.create_mailbox(account, label) for label in missing}
-    if mode == "replace":
-        if gone := set(_FLAGS.values()) - flags:
-            store.set_flags(mailbox, uids, gone, "remove")
-        for label in boxes.keys() - places - {own}:
-            _take_away(store, mailbox, uids, boxes[label])
-    if flags:
-        store.set_flags(mailbox, uids, flags, "remove" if mode == "remove" else "add")
-    for label in sorted(places & boxes.keys()):
-        if mode == "remove":
-            _take_away(store, mailbox, uids, boxes[label])
-        elif label != own:
-            _put(store, mailbox, uids, boxes[label])
-
-
-def _there(store: Store, box: MailboxRow) -> Mapping[int, int]:
-    """The messages in a mailbox, with the UID of a copy of each."""
-    return {copy.message.seq: copy.uid for copy in store.copies(box.id)}
-
-
-def _put(store: Store, mailbox: int, uids: Sequence[int], box: MailboxRow) -> None:
-    there = _there(store, box)
-    missing = [copy.uid for copy in store.copies(mailbox, uids) if copy.message.seq not in there]
-    if missing:
-        store.copy(mailbox, missing, box.id)
-
-
-def _take_away(store: Store, mailbox: int, uids: Sequence[int], box: MailboxRow) -> None:
-    wanted = {copy.message.seq for copy in store.copies(mailbox, uids)}
-    gone = [copy.uid for copy in store.copies(box.id) if copy.message.seq in wanted]
-    if gone:
-        store.expunge(box.id, gone)
+    if mode == "remove":
+        gone = [boxes[label].name for label in sorted(places & boxes.keys())]
+        store.file(mailbox, uids, Filing(without=flags, out_of=gone))
+        return
+    if any(label.startswith("\\") for label in places - boxes.keys()):
+        raise NotAllowed("there is no mailbox of that use")
+    into = [boxes[label].name if label in boxes else label for label in sorted(places - {own})]
+    if mode == "add":
+        store.file(mailbox, uids, Filing(flags, into=into))
+        return
+    others = [boxes[label].name for label in sorted(boxes.keys() - places - {own})]
+    store.file(mailbox, uids, Filing(flags, frozenset(_FLAGS.values()) - flags, into, others))
 
 
 # ---------------------------------------------------------------- searching

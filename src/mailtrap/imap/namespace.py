@@ -98,7 +98,12 @@ class Namespace(NamedTuple):
         return INBOX if subscription == INBOX else self.prefix + self._changed(subscription)
 
     def _changed(self, name: str) -> str:
-        return name if self.separator == "/" else name.translate(_CHANGED)
+        return changed(name, self.separator)
+
+
+def changed(name: str, separator: str) -> str:
+    """A name on the wire as the store has it, and the other way round."""
+    return name if separator == "/" else name.translate(_CHANGED)
 
 
 @lru_cache(maxsize=64)

@@ -64,6 +64,7 @@ class Reader:
         charset: of strings; None where none was named.
         recent: whether NEW, OLD and RECENT are there: IMAP4rev2 has none (RFC 9051, appendix E).
         offers: whether a capability holds, and with it the keys that it brings.
+        separator: between the levels of a mailbox's name.
         numbered, modseq, saved, fuzzy: whether sequence numbers, MODSEQ, ``$`` and FUZZY were used; known when all
             was read.
     """
@@ -73,6 +74,7 @@ class Reader:
     offers: Callable[[str], bool]
     charset: str | None = None
     recent: bool = True
+    separator: str = "/"
     numbered: bool = False
     modseq: bool = False
     saved: bool = False
@@ -167,7 +169,7 @@ class Reader:
         if word == "X-GM-THRID":
             return gmail.of_thread(self.scanner.number(64))
         if word == "X-GM-LABELS":
-            return gmail.labelled(gmail.read_label(self.scanner))
+            return gmail.labelled(gmail.read_label(self.scanner, self.separator))
         try:
             return query.parse(self._text())
         except QueryError as error:

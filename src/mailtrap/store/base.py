@@ -30,6 +30,7 @@ from .rows import (
     Changes,
     CopyRow,
     Delivery,
+    Filing,
     FlagMode,
     Hint,
     Key,
@@ -392,6 +393,15 @@ class Store(ABC):
         """Move to another mailbox (or the same) in one commit; pairs and errors as ``copy``.
 
         Out of ``all``: the message is hidden there.
+        """
+
+    @abstractmethod
+    def file(self, mailbox: int, uids: Iterable[int], filing: Filing) -> None:
+        """Change flags of copies, and put their messages into other mailboxes of the account or take them out of some.
+
+        One commit, so one MODSEQ in each mailbox: all of it or nothing. A message that is in a mailbox already gets no
+        second copy there. The copies' own mailbox may be among those to be taken out of.
+        ``OverQuota``; ``NotAllowed`` for a mailbox of the account ``all``, and for a name that is none.
         """
 
     @abstractmethod

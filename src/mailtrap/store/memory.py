@@ -31,6 +31,7 @@ from .rows import (
     Changes,
     CopyRow,
     Delivery,
+    Filing,
     FlagMode,
     Hint,
     Key,
@@ -643,6 +644,48 @@ class MemoryStore(Store):
         for message in messages:
             position = message.seq - first
             places[position] = _also(places[position], mailbox)
+
+    def file(self, mailbox: int, uids: Iterable[int], filing: Filing) -> None:
+        wanted = _settled(uids)
+        with self._lock:
+            self._check_open()
+            box = self._directory.mailbox(mailbox)
+            _check_not_all(box.account)
+            account = self._directory.account(box.account)
+            names = list(dict.fromkeys(map(checked_name, filing.into)))
+            positions = box.find(wanted)
+            seqs = {copy.message.seq: position for copy, position in zip(box.copies(positions), positions, strict=True)}
+            there = {name: self._seqs_in(account.mailboxes.get(name)) for name in names}
+            missing = {name: [seqs[seq] for seq in seqs if seq not in there[name]] for name in names}
+            self._room_for(account, box, missing.values())
+            before = box.highestmodseq
+            box.set_flags(positions, canonical_flags(filing.flags), "add", without=canonical_flags(filing.without))
+            touched = [box]
+            made = False
+            for name in names:
+                made = made or name not in account.mailboxes
+                target = self._directory.selectable(account, name)
+                touched.append(target)
+                self._transfer(box, missing[name], target, move=False)
+            for name in dict.fromkeys(map(canonical, filing.out_of)):
+                if (other := account.mailboxes.get(name)) is not None:
+                    gone = [at for at, copy in enumerate(other.copies(other.find(None))) if copy.message.seq in seqs]
+                    other.take(gone, other.highestmodseq + (other is not box or box.highestmodseq == before))
+                    touched.append(other)
+            hint = self._hint(touched, audience(account.key, box.acl) if made else ())
+        self._tell(hint)
+
+    @staticmethod
+    def _seqs_in(box: Mailbox | None) -> Collection[int]:
+        return () if box is None else {copy.message.seq for copy in box.copies(box.find(None))}
+
+    @staticmethod
+    def _room_for(account: Account, box: Mailbox, missing: Iterable[Sequence[int]]) -> None:
+        """Whether copies of those at these positions may come."""
+        if account.quota is not None or account.message_quota is not None:
+            copies = [copy for positions in missing for copy in box.copies(positions)]
+            if copies:
+                account.admit(sum(copy.size for copy in copies), len(copies))
 
     def expunge(self, mailbox: int, uids: Iterable[int]) -> Sequence[int]:
         wanted = _settled(uids)

@@ -268,9 +268,10 @@ class Mailbox:
         return uids
 
     def set_flags(
-        self, positions: Iterable[int], flags: frozenset[str], mode: FlagMode, unchanged_since: int | None
-    ) -> tuple[list[CopyRow], list[int]]:
-        """Change flags, as the contract says; ``flags`` is canonical."""
+        self, positions: Iterable[int], flags: frozenset[str], mode: FlagMode, unchanged_since: int | None = None,
+        *, without: frozenset[str] = NO_FLAGS,
+    ) -> tuple[list[CopyRow], list[int]]:  # fmt: skip
+        """Change flags, as the contract says; ``flags`` is canonical. Those of ``without`` are taken away before."""
         modseq = self.highestmodseq + 1
         uids, messages, arrived, own = self._uids, self._messages, self._arrived, self._own
         rows: list[CopyRow] = []
@@ -286,7 +287,8 @@ class Mailbox:
             old = NO_FLAGS if row is None else row.flags
             found = becomes.get(old)
             if found is None:
-                new = change(old, flags, mode)
+                new = change(change(old, without, "remove"), flags, mode) if without else change(old, flags, mode)
+                new = old if new == old else new
                 found = becomes[old] = new, (SEEN in old) - (SEEN in new), (DELETED in new) - (DELETED in old)
             new, unseen, deleted = found
             if new is not old:

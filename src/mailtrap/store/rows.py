@@ -12,6 +12,23 @@ Origin = Literal["smtp", "lmtp", "http", "append", "deliver", "queue"]
 SUBMITTED: Final[frozenset[str]] = frozenset({"smtp", "lmtp", "http"})  # origins that waits and lists mean
 FlagMode = Literal["add", "remove", "replace"]
 
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """Where messages are to be filed, and what is to be noted of them.
+
+    Attributes:
+        flags, without: what the copies are given, and what is taken away from them.
+        into: names of mailboxes that are to have a copy of each message; made where they are not there.
+        out_of: names of mailboxes that are to have none.
+    """
+
+    flags: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    into: Sequence[str] = ()
+    out_of: Sequence[str] = ()
+
+
 ALL: Final = "all"  # the account that is the record of messages
 INBOX: Final = "INBOX"
 NO_FLAGS: Final[frozenset[str]] = frozenset()

@@ -25,6 +25,7 @@ from .rows import (
     AccountRow,
     Changes,
     CopyRow,
+    Filing,
     FlagMode,
     Key,
     MailboxRow,
@@ -409,6 +410,10 @@ class SQLStore(Store):
         wanted = _settled(uids)
         pairs: Sequence[tuple[int, int]] = self._write(lambda work: work.copy(mailbox, wanted, target, move=move))
         return pairs
+
+    def file(self, mailbox: int, uids: Iterable[int], filing: Filing) -> None:
+        wanted = _settled(uids)
+        self._write(lambda work: work.file(mailbox, wanted, filing))
 
     def expunge(self, mailbox: int, uids: Iterable[int]) -> Sequence[int]:
         wanted = _settled(uids)

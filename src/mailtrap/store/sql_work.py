@@ -11,7 +11,7 @@ from .. import clock, limits
 from ..errors import MailboxExists, NoSuchMailbox, NotAllowed, OverQuota, StoreError
 from ..message.structure import served_size
 from ..transcript import Session
-from .directory import checked_name
+from .directory import canonical, checked_name
 from .flags import DELETED, SEEN, change
 from .flags import canonical as canonical_flags
 from .hints import Outcome
@@ -22,6 +22,7 @@ from .rows import (
     SUBMITTED,
     CopyRow,
     Delivery,
+    Filing,
     FlagMode,
     Key,
     MessageRow,
@@ -374,6 +375,48 @@ class Work(Directory):
         if copies and not (move and source.key == box.key):
             self._check_quota(box.key, sum(copy.size for copy in copies), len(copies))
         return self._transfer(source, copies, box, move=move)
+
+    def file(self, mailbox: int, uids: Iterable[int], filing: Filing) -> None:
+        """Change flags, and put messages into mailboxes or take them out of some."""
+        into = list(dict.fromkeys(map(checked_name, filing.into)))
+        out_of = list(dict.fromkeys(map(canonical, filing.out_of)))
+        self.hold_directory()
+        account = self.db.execute("SELECT account FROM mailbox WHERE id = ?", (mailbox,)).fetchone()
+        names = {} if account is None else self._names(account[0])
+        self.hold_quotas(account or ())
+        self.hold({mailbox, *(names[name] for name in (*into, *out_of) if name in names)})
+        box = self.own_box(mailbox)
+        copies = self._copies(box, uids)
+        if not copies:
+            return
+        seqs = [copy.message.seq for copy in copies]
+        there = {name: self._uids_of(names[name], seqs) if name in names else {} for name in into}
+        missing = [copy for name in into for copy in copies if copy.message.seq not in there[name]]
+        if missing:
+            self._check_quota(box.key, sum(copy.size for copy in missing), len(missing))
+        self.set_flags(mailbox, uids, canonical_flags(filing.without), "remove", None)
+        self.set_flags(mailbox, uids, canonical_flags(filing.flags), "add", None)
+        copies = self._copies(box, uids)
+        for name in into:
+            target = self._new_mailbox(box.account, name)
+            if name not in names:
+                self.tell(target, accounts=target.audience())
+            new = [copy for copy in copies if copy.message.seq not in there[name]]
+            self._transfer(box, new, target, move=False)
+        for name in out_of:
+            if name in names:
+                found = self._uids_of(names[name], seqs)
+                self._take(self.box(names[name]), sorted(uid for uids in found.values() for uid in uids))
+
+    def _uids_of(self, mailbox: int, seqs: Sequence[int]) -> dict[int, list[int]]:
+        """The UIDs of the copies of messages in a mailbox, by message."""
+        found: dict[int, list[int]] = {}
+        for chunk in chunks(seqs):
+            marks = ",".join("?" * len(chunk))
+            query = f"SELECT message, uid FROM copy WHERE mailbox = ? AND message IN ({marks})"  # noqa: S608
+            for seq, uid in self.db.execute(query, (mailbox, *chunk)):
+                found.setdefault(seq, []).append(uid)
+        return found
 
     def expunge(self, mailbox: int, uids: Iterable[int]) -> list[int]:
         """Take copies away."""

@@ -55,6 +55,32 @@ class TestLabels:
         assert labels(client.ok("STORE 1 X-GM-LABELS ()")) == [b""]
         assert numbers(client.ok("FETCH 1:* UID"), "FETCH") == [1, 2]  # it stays where it is
 
+    @pytest.mark.parametrize("command", ["X-GM-LABELS (\\Starred new)", "+X-GM-LABELS (\\Starred new)"])
+    def test_one_commit(self, world, client, command):
+        box, before = world.mailbox().id, world.mailbox().highestmodseq
+        client.ok("STORE 1:2 +FLAGS ($Important)")
+        client.ok(f"STORE 1:2 {command}")
+        assert world.mailbox().highestmodseq == before + 2
+        assert {copy.modseq for copy in world.store.copies(box)} == {before + 2}
+        assert len({copy.modseq for copy in world.store.copies(world.mailbox("new").id)}) == 1
+
+    def test_over_quota_nothing_is_done(self, world, client):
+        world.store.set_quota(world.account(), None, 5)
+        assert client.no("STORE 1:2 X-GM-LABELS (\\Starred new)").startswith("NO [OVERQUOTA]")
+        assert labels(client.ok("FETCH 1:2 X-GM-LABELS")) == [b'"\\\\Sent" "work"', b""]
+        assert world.store.mailbox(world.account(), "new") is None
+
+    def test_the_namespaces_separator(self, make_world):
+        world = make_world(imap_capabilities=ON, imap_separator=".")
+        world.put()
+        client = world.select()
+        assert labels(client.ok("STORE 1 +X-GM-LABELS (a.b c/d)")) == [b'"a.b" "c/d"']
+        assert sorted(row.name for row in world.store.mailboxes(world.account())) == ["INBOX", "a", "a/b", "c.d"]
+        for label in ("a.b", "c/d"):
+            assert client.ok(f"SEARCH X-GM-LABELS {label}") == b"* SEARCH 1\r\n"
+        client.bad("STORE 1 +X-GM-LABELS (a..b)")
+        assert labels(client.ok("STORE 1 -X-GM-LABELS (a.b)")) == [b'"c/d"']
+
     def test_the_mailboxs_own(self, client):
         client.ok("STORE 1 +X-GM-LABELS (\\Inbox)")
         assert numbers(client.ok("FETCH 1:* UID"), "FETCH") == [1, 2]

@@ -176,7 +176,7 @@ def _labels(session: "IMAPSession", plan: Plan, rows: Sequence[CopyRow]) -> Gene
         return ()
     store, mailbox = session.services.store, session.selected.mailbox.id
     found: Sequence[Sequence[str]] = yield Call(gmail.labels, store, session.account, mailbox, rows)
-    return [gmail.encoded(labels, utf8=session.utf8) for labels in found]
+    return [gmail.encoded(labels, utf8=session.utf8, separator=session.names.separator) for labels in found]
 
 
 def _with_flags(items: Sequence[Item], modseq: bool) -> list[Item]:

@@ -51,7 +51,8 @@ class _Search:
             SyntaxFault: they cannot be understood, or mean nothing in several mailboxes.
         """
         keys = self.scanner.ahead()
-        reader = Reader(keys, view, self.session.offers, self.charset, not self.session.rev2)
+        session = self.session
+        reader = Reader(keys, view, session.offers, self.charset, not session.rev2, session.names.separator)
         tree = reader.keys()
         keys.end()
         if (reader.numbered or reader.saved) and not self.of_selected:

@@ -73,7 +73,7 @@ def answer(
     """
     view, store = session.selected, session.services.store
     tag, mailbox = session.tag, view.mailbox.id
-    reader = Reader(scanner, view, session.offers, charset, not session.rev2)
+    reader = Reader(scanner, view, session.offers, charset, not session.rev2, session.names.separator)
     tree = reader.keys()
     scanner.end()
     if not reader.fuzzy and ("RELEVANCY" in wanted or "RELEVANCY" in (name for name, _ in criteria or ())):

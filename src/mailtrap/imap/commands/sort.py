@@ -48,7 +48,8 @@ def thread(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     if name not in threads.ALGORITHMS or not session.offers(f"THREAD={name}"):
         raise SyntaxFault(f"There is no threading algorithm {name}", start)
     scanner.space()
-    reader = Reader(scanner, session.selected, session.offers, charset(scanner), not session.rev2)
+    codec = charset(scanner)
+    reader = Reader(scanner, session.selected, session.offers, codec, not session.rev2, session.names.separator)
     tree = reader.keys()
     scanner.end()
     view, store = session.selected, session.services.store

@@ -105,7 +105,7 @@ def _store_labels(session: "IMAPSession", scanner: Scanner, wanted: SequenceSet,
     silent = word.endswith(".SILENT")
     mode = _LABEL_MODES[word.removesuffix(".SILENT")]
     scanner.space()
-    labels = scanner.items(lambda: gmail.read_label(scanner), empty=True)
+    labels = scanner.items(lambda: gmail.read_label(scanner, session.names.separator), empty=True)
     scanner.end()
     view = session.writable()
     if session.is_record:

@@ -11,7 +11,7 @@ It needs pytest, and hypothesis for the one test that compares the store with a 
 """
 
 from .accounts import Accounts, Mailboxes
-from .copies import Copies, TheRest
+from .copies import Copies, Filed, TheRest
 from .deliveries import Deliveries, Hints
 from .messages import Messages, Record
 from .reopening import Reopening
@@ -23,7 +23,7 @@ __all__ = ["PersistentStoreContract", "SharedStoreContract", "StoreContract"]
 
 class StoreContract(
     Deliveries, Hints, Messages, Record, Accounts, Mailboxes, Copies, Quotas, Replacing, Rights, Annotations, Audience,
-    TheRest,
+    Filed, TheRest,
 ):  # fmt: skip
     """Tests of everything that ``mailtrap.store.base`` promises. ``examples``: how many histories the model tries."""
 

@@ -3,14 +3,15 @@
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from ... import limits
-from ...errors import OverQuota, StoreError
+from ...errors import NoSuchMailbox, NotAllowed, OverQuota, StoreError
 from .. import search
 from ..base import Store
-from ..rows import Receipt, Target
+from ..rows import ALL, INBOX, Filing, Hint, Key, Receipt, Target
 from .common import BOB, EVE, EVERYTHING, Contract, Inbox, delivery, mail, uids
 
 
@@ -231,6 +232,81 @@ class Copies(Contract):
         assert found(search.OfThread(threads[0])) == [1, 2]
         assert found(search.OfThread(threads[2])) == [3]
         assert found(search.Numbered(copies[1].message.number)) == [2]
+
+
+class Filed(Contract):
+    """Messages that are filed in several mailboxes at once."""
+
+    def test_one_commit(self, store: Store) -> None:
+        box = Inbox(store, 3)
+        old = store.create_mailbox(BOB, "Old")
+        store.copy(box.id, [1, 2], old.id)
+        store.set_flags(box.id, [1], ["\\Seen", "x"], "add")
+        before, old_before = box.modseq, store.mailbox_row(old.id).highestmodseq
+        hints: SimpleQueue[Hint] = SimpleQueue()
+        store.subscribe_hints(hints.put)
+        store.file(box.id, [1, 2, 9], Filing(frozenset({"y"}), frozenset({"X"}), ["New/a", "Old"], ["nothing"]))
+        new = store.mailbox(BOB, "New/a")
+        above = store.mailbox(BOB, "New")
+        assert new is not None
+        assert above is not None
+        assert not above.selectable
+        while new.id not in (hint := hints.get(timeout=20)).mailboxes:
+            pass  # of what was done before
+        assert hint.mailboxes[box.id] == before + 1
+        assert BOB in hint.accounts
+        assert box.modseq == before + 1
+        assert box.flags() == {1: {"\\Seen", "y"}, 2: {"y"}, 3: frozenset()}
+        assert {copy.modseq for copy in store.copies(box.id, [1, 2])} == {before + 1}
+        assert {copy.uid: copy.flags for copy in store.copies(new.id)} == {1: {"\\Seen", "y"}, 2: {"y"}}
+        assert len({copy.modseq for copy in store.copies(new.id)}) == 1
+        assert store.mailbox_row(old.id).highestmodseq == old_before  # both were there already
+        assert store.used(BOB).messages == 3 + 2 + 2
+
+    def test_out_of_others_and_of_its_own(self, store: Store) -> None:
+        box = Inbox(store, 3)
+        old = store.create_mailbox(BOB, "Old")
+        store.copy(box.id, [1, 2, 3], old.id)
+        store.copy(box.id, [2], old.id)
+        before, old_before = box.modseq, store.mailbox_row(old.id).highestmodseq
+        store.file(box.id, [2, 3], Filing(frozenset({"y"}), out_of=["Old", "INBOX", "inbox"]))
+        assert box.uids == [1]
+        assert uids(store.copies(old.id)) == [1]
+        assert (box.modseq, store.mailbox_row(old.id).highestmodseq) == (before + 1, old_before + 1)
+        changes = store.changes(box.id, before)
+        assert (list(changes.vanished), list(changes.changed)) == ([2, 3], [])
+        assert list(store.changes(old.id, old_before).vanished) == [2, 3, 4]
+
+    def test_nothing_to_do_is_no_change(self, store: Store) -> None:
+        box = Inbox(store, 2)
+        old = store.create_mailbox(BOB, "Old")
+        store.copy(box.id, [1], old.id)
+        rows = [store.mailbox_row(id_) for id_ in (box.id, old.id)]
+        store.file(box.id, [1], Filing(without=frozenset({"x"}), into=["Old"]))
+        store.file(box.id, [9], Filing(frozenset({"x"}), into=["Old"], out_of=["Old"]))
+        assert [store.mailbox_row(id_) for id_ in (box.id, old.id)] == rows
+
+    def test_all_of_it_or_nothing(self, store: Store) -> None:
+        box = Inbox(store, 2)
+        store.create_mailbox(BOB, "Old")
+        store.set_quota(BOB, None, 4)
+        before = box.modseq
+        flags = frozenset({"y"})
+        with pytest.raises(OverQuota):
+            store.file(box.id, [1, 2], Filing(flags, into=["Old", "New"]))
+        for name in ("", "a//b"):
+            with pytest.raises(NotAllowed):
+                store.file(box.id, [1], Filing(flags, into=["New", name]))
+        assert [row.name for row in store.mailboxes(BOB)] == [INBOX, "Old"]
+        assert (box.modseq, set(box.flags().values())) == (before, {frozenset()})
+        store.file(box.id, [1, 2], Filing(flags, into=["Old"]))
+        assert store.used(BOB).messages == 4
+        everything = store.mailbox(Key("s", ALL), INBOX)
+        assert everything is not None
+        with pytest.raises(NotAllowed):
+            store.file(everything.id, [1], Filing(into=["Old"]))
+        with pytest.raises(NoSuchMailbox):
+            store.file(2**40, [1], Filing(into=["Old"]))
 
 
 class TheRest(Contract):
