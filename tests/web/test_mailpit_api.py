@@ -71,6 +71,24 @@ def send(server: MailServer, made: EmailMessage | bytes, *recipients: str) -> st
 # ---------------------------------------------------------------- lists
 
 
+def test_a_list_says_what_changed_since_it_was_last_asked_for(client: FlaskClient, server: MailServer) -> None:
+    id_ = send(server, mail('Quotes " and \\ and <ä>'))
+    listed = client.get("/api/v1/messages")
+    assert listed.mimetype == "application/json"
+    (before,) = listed.json["messages"]
+    assert has_shape(before, SUMMARY)
+    assert (before["Read"], before["Tags"], before["Subject"]) == (False, [], 'Quotes " and \\ and <ä>')
+    message = server.get(id_)
+    assert message is not None
+    server.set_record_flags([message], ["\\Seen", 'a"tag'])
+    (after,) = client.get("/api/v1/messages").json["messages"]
+    assert after == before | {"Read": True, "Tags": ['a"tag']}
+    server.set_record_flags([message], ["\\Seen", 'a"tag'], "remove")
+    assert client.get("/api/v1/messages").json["messages"] == [before]
+    server.delete([message])
+    assert client.get("/api/v1/messages").json["messages"] == []
+
+
 def test_an_empty_list(client: FlaskClient) -> None:
     assert client.get("/api/v1/messages").json == {
         "total": 0, "unread": 0, "count": 0, "messages_count": 0, "messages_unread": 0, "start": 0, "tags": [],

@@ -10,7 +10,7 @@ from flask import request
 from ..message.model import Message
 from ..server import MailServer
 from .problems import Problem
-from .summaries import Summaries
+from .summaries import Kept, summary
 
 if TYPE_CHECKING:
     from ..store.rows import Tally
@@ -73,7 +73,7 @@ class Site:
 
     def __init__(self, server: MailServer) -> None:
         self.server = server
-        self.summaries = Summaries()
+        self.summaries = Kept(summary)
 
     def select(self, default: str | None = None) -> Selection:
         """What ``scope=`` of the request names: a scope's name, ``""`` for the first, ``*`` for all.

@@ -4,10 +4,10 @@ A message never changes, so what is kept is never stale.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from ..errors import StoreError
 from ..message.address import Address
@@ -37,31 +37,41 @@ class Summary:
     snippet: str
 
 
-class Summaries:
-    """Summaries of one server's messages; from every thread."""
+T = TypeVar("T")
 
-    def __init__(self) -> None:
+
+class Kept(Generic[T]):
+    """What was made of one server's messages; from every thread.
+
+    Args:
+        make: makes it; a ``StoreError`` says that the message was cleared meanwhile.
+    """
+
+    def __init__(self, make: Callable[[Message], T]) -> None:
+        self._make = make
         self._lock = Lock()
-        self._kept: OrderedDict[str, Summary] = OrderedDict()
+        self._kept: OrderedDict[int, T] = OrderedDict()  # by seq, which is never given again
 
-    def of(self, message: Message) -> Summary | None:
-        """The summary of a message; None when it was cleared meanwhile."""
+    def of(self, message: Message) -> T | None:
+        """What is made of a message; None when it was cleared meanwhile."""
+        seq = message.seq
         with self._lock:
-            if (kept := self._kept.get(message.id)) is not None:
-                self._kept.move_to_end(message.id)
+            if (kept := self._kept.get(seq)) is not None:
+                self._kept.move_to_end(seq)
                 return kept
         try:
-            made = _make(message)
+            made = self._make(message)
         except StoreError:
             return None
         with self._lock:
-            self._kept[message.id] = made
+            self._kept[seq] = made
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return made
 
 
-def _make(message: Message) -> Summary:
+def summary(message: Message) -> Summary:
+    """The summary of a message."""
     plain = message.plain
     return Summary(
         from_=message.from_ if message.from_ or message.from_.name else None,

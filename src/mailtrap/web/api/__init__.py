@@ -13,12 +13,14 @@ from flask import Blueprint, Response, jsonify, request
 
 from ... import __version__, clock
 from ...delivery.posting import Posted
+from ...errors import StoreError
 from ...message.model import Message
 from ...store.query import asks_for_origin, parse
 from .. import files, questions
 from ..own import peer
 from ..problems import BadParameter
 from ..site import Selection, Site
+from ..summaries import Kept
 from . import outgoing, shapes
 
 SEEN: Final = "\\Seen"
@@ -32,6 +34,7 @@ class MailpitAPI:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._server = site.server
+        self._lines = Kept(self._line)
 
     def blueprint(self) -> Blueprint:
         """Its routes."""
@@ -84,14 +87,21 @@ class MailpitAPI:
         tally = selection.tally()
         flags = self._server.record_flags(page)
         shown = [
-            shapes.summary(message, summary, flags.get(message.seq))
+            line.text(message.session.user or "", flags.get(message.seq))
             for message in page
-            if (summary := self._site.summaries.of(message)) is not None
+            if (line := self._lines.of(message)) is not None
         ]
-        return jsonify(
-            total=tally.submitted, unread=tally.unread, count=len(shown), messages_count=number,
-            messages_unread=unread, start=start, tags=_tags(selection), messages=shown,
-        )  # fmt: skip
+        summary = shapes.encoded({
+            "total": tally.submitted, "unread": tally.unread, "count": len(shown), "messages_count": number,
+            "messages_unread": unread, "start": start, "tags": _tags(selection),
+        })  # fmt: skip
+        return Response(f'{summary[:-1]},"messages":[{",".join(shown)}]}}\n', mimetype="application/json")
+
+    def _line(self, message: Message) -> shapes.Line:
+        summary = self._site.summaries.of(message)
+        if summary is None:
+            raise StoreError(f"message {message.id} is gone")
+        return shapes.Line.of(message, summary)
 
     def delete(self) -> Response:
         """Delete the messages of ``{"IDs": [...]}``, or all where the body names none."""

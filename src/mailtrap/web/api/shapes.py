@@ -1,8 +1,10 @@
 """Mailpit's JSON shapes: its field names, capitals included, as its own clients type them."""
 
 import hashlib
+import json
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from email.policy import compat32
 from typing import Any, Final
@@ -45,25 +47,42 @@ def created(message: Message) -> str:
     return message.received_at.isoformat().replace("+00:00", "Z")
 
 
-def summary(message: Message, parsed: Summary, flags: Collection[str] | None) -> Json:
-    """A ``MessageSummary``."""
-    return {
-        "ID": message.id,
-        "MessageID": parsed.message_id,
-        "Read": is_read(flags),
-        "From": address(parsed.from_),
-        "To": addresses(parsed.to),
-        "Cc": addresses(parsed.cc),
-        "Bcc": addresses(parsed.bcc),
-        "ReplyTo": addresses(parsed.reply_to),
-        "Subject": parsed.subject,
-        "Created": created(message),
-        "Username": message.session.user or "",
-        "Tags": tags(flags),
-        "Size": message.size,
-        "Attachments": parsed.attachments,
-        "Snippet": parsed.snippet,
-    }
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A ``MessageSummary`` as JSON: what never changes of it is encoded once, around what may change."""
+
+    head: str
+    middle: str
+    tail: str
+
+    @classmethod
+    def of(cls, message: Message, parsed: Summary) -> "Line":
+        """That of a message."""
+        head = {"ID": message.id, "MessageID": parsed.message_id}
+        middle = {
+            "From": address(parsed.from_),
+            "To": addresses(parsed.to),
+            "Cc": addresses(parsed.cc),
+            "Bcc": addresses(parsed.bcc),
+            "ReplyTo": addresses(parsed.reply_to),
+            "Subject": parsed.subject,
+            "Created": created(message),
+        }
+        tail = {"Size": message.size, "Attachments": parsed.attachments, "Snippet": parsed.snippet}
+        return cls(f'{encoded(head)[:-1]},"Read":', f',{encoded(middle)[1:-1]},"Username":', f",{encoded(tail)[1:]}")
+
+    def text(self, user: str, flags: Collection[str] | None) -> str:
+        """All of it, with who sent it and the flags that it has now."""
+        read = "true" if is_read(flags) else "false"
+        found = tags(flags) if flags else ()
+        shown = encoded(found) if found else "[]"
+        who = encoded(user) if user else '""'
+        return f'{self.head}{read}{self.middle}{who},"Tags":{shown}{self.tail}'
+
+
+def encoded(value: Any) -> str:
+    """JSON without spaces."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def message(found: Message, flags: Collection[str] | None) -> Json:
