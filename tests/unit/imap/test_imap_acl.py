@@ -231,7 +231,6 @@ NEEDED = [
     (f"DELETEACL {INBOX_OF_BOB} zoe@example.com", "la", "a"),
     (f"LISTRIGHTS {INBOX_OF_BOB} zoe@example.com", "la", "a"),
     (f"CREATE {INBOX_OF_BOB}/new", "lk", "k"),
-    (f"SUBSCRIBE {INBOX_OF_BOB}", "l", "l"),
     (f"GETMETADATA {INBOX_OF_BOB} /shared/x", "lr", "l"),
     (f'SETMETADATA {INBOX_OF_BOB} (/private/x "y")', "lp", "l"),
     (f'SETMETADATA {INBOX_OF_BOB} (/shared/x "y")', "lw", "lw"),
@@ -335,6 +334,15 @@ class TestNeeded:
         assert eve.no(f"MOVE 1 {INBOX_OF_BOB}").startswith(code)
         assert code.encode() in eve.literal(f"APPEND {INBOX_OF_BOB} {{}}".encode(), MAIL)
         assert len(world.store.copies(world.mailbox().id)) == 1
+
+    def test_subscribing_tells_nothing_of_what_is_there(self, world, share):
+        # RFC 4314, 4 and 6: nobody asks whether there is such a mailbox
+        eve = share("")
+        for name in (INBOX_OF_BOB, f"user/{BOB}/Nothing"):
+            assert eve.raw(f"SUBSCRIBE {name}") == (b"", b"OK SUBSCRIBE completed")
+            assert b'* LIST (\\NonExistent \\Subscribed) "/" "%b"\r\n' % name.encode() in eve.ok(
+                'LIST (SUBSCRIBED) "" *'
+            )
 
     def test_trycreate_only_where_one_may_create(self, world, share):
         # RFC 3501, 6.3.11, and RFC 4314, 6

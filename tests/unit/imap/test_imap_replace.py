@@ -200,6 +200,11 @@ class TestCatenate:
         world.store.set_quota(world.account(), world.store.used(world.account()).octets + 5, None)
         assert b"x NO [OVERQUOTA]" in client.send(b'x APPEND INBOX CATENATE (URL ";UID=1")\r\n')
 
+    def test_a_url_that_would_end_the_code(self, client):
+        # RFC 4469, 5: url-resp-text has no ]
+        answer = client.send(b'x APPEND INBOX CATENATE (URL "imap://[::2]/INBOX/;UID=1")\r\n')
+        assert answer.startswith(b'x NO [BADURL "imap://[::2%5D/INBOX/;UID=1"] ')
+
     def test_other_users_messages_that_may_be_read(self, world, client):
         world.put(account="eve@example.com")
         world.store.set_rights(world.mailbox(account="eve@example.com").id, BOB, "r")

@@ -138,6 +138,15 @@ class TestExpunge:
         assert "CLIENTBUG" in client.bad("FETCH 1 FLAGS")
         assert b"* 0 EXISTS" in client.ok("SELECT INBOX")
 
+    def test_close_of_what_was_deleted(self, world):
+        # RFC 3501, 6.4.2: CLOSE is OK or BAD
+        client = world.login()
+        client.ok("CREATE a")
+        client.ok("SELECT a")
+        world.store.delete_mailbox(world.mailbox("a").id)
+        assert client.raw("CLOSE") == (b"", b"OK CLOSE completed")
+        assert "CLIENTBUG" in client.bad("CHECK")
+
     def test_unselect_expunges_nothing(self, world):
         world.put(flags=["\\Deleted"])
         client = world.select()

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...errors import NoSuchMailbox
 from ...store.base import Store
 from ...store.rows import Changes, MailboxRow, Snapshot
 from ...wire.machine import Steps
@@ -183,13 +184,16 @@ def close(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     if view.read_only:
         return None
     store = session.services.store
-    row: MailboxRow = yield Call(store.mailbox_row, view.mailbox.id)
-    if "e" not in rights_of(row, session.account):
-        return None  # RFC 4314, 4: then nothing is expunged, and it is no error
-    gone = yield Call(expunge_deleted, store, view.mailbox.id, None)
-    if not (gone and session.condstore):
-        return None
-    row = yield Call(store.mailbox_row, view.mailbox.id)
+    try:
+        row: MailboxRow = yield Call(store.mailbox_row, view.mailbox.id)
+        if "e" not in rights_of(row, session.account):
+            return None  # RFC 4314, 4: then nothing is expunged, and it is no error
+        gone = yield Call(expunge_deleted, store, view.mailbox.id, None)
+        if not (gone and session.condstore):
+            return None
+        row = yield Call(store.mailbox_row, view.mailbox.id)
+    except NoSuchMailbox:
+        return None  # it was deleted: there is nothing to expunge, and CLOSE knows no NO (RFC 3501, 6.4.2)
     return Reply("OK", "CLOSE completed", f"HIGHESTMODSEQ {row.highestmodseq}")  # RFC 7162, 3.2.8
 
 

@@ -100,5 +100,5 @@ def _plain(text: str) -> str:
 
 
 def _bad(url: str, why: str) -> NoReturn:
-    shown = responses.string(url.encode("ascii", "replace"))
+    shown = responses.string(url.replace("]", "%5D").encode("ascii", "replace"))  # RFC 4469, 5: no ] in the code
     raise Refusal(why, f"BADURL {shown.decode('ascii')}" if shown.startswith(b'"') else "BADURL")
