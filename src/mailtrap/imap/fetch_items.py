@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from ..message.charsets import transfer_decode
 from ..message.facts import Facts
 from ..message.sections import Section, find
-from ..message.structure import Part
+from ..message.structure import Part, served
 from ..store.rows import CopyRow
 from ..store.search import thread_of
 from . import gmail, responses
@@ -235,11 +235,19 @@ def taken(section: Section, part: Slice, *, decoded: bool) -> Sequence[bytes | N
 
 
 def _decoded(octets: bytes | None, part: Part | None) -> bytes | None:
+    """The content of a part. Lines of text end with CRLF, whatever was encoded (RFC 3516, 6)."""
     if octets is None or part is None or part.type == "multipart" or part.is_message:
         return octets
     if part.encoding not in _DECODABLE:
         raise Refusal("A part has a Content-Transfer-Encoding that nobody knows", "UNKNOWN-CTE")
-    return transfer_decode(octets, part.encoding)
+    plain = transfer_decode(octets, part.encoding)
+    return served(plain) if part.type == "text" and not _is_wide(part) else plain
+
+
+def _is_wide(part: Part) -> bool:
+    """Whether characters have several octets, so that one that looks like a line end may be none."""
+    charset = next((value for name, value in part.params if name == b"charset"), b"")
+    return charset.lower().startswith((b"utf-16", b"utf-32", b"utf16", b"utf32", b"ucs", b"iso-10646"))
 
 
 def _root(facts: Facts) -> Part:

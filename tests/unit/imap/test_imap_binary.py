@@ -55,6 +55,25 @@ class TestFetch:
         assert client.ok("FETCH 1 BINARY.PEEK[4.1]") == b"* 1 FETCH (BINARY[4.1] {2}\r\nhi)\r\n"
         assert client.ok("FETCH 1 BINARY.PEEK[7]") == b"* 1 FETCH (BINARY[7] NIL)\r\n"
 
+    @pytest.mark.parametrize(
+        ("kind", "content", "served"),
+        [
+            (b"text/plain", b"a\nb\r\n\n", b"a\r\nb\r\n\r\n"), (b"TEXT/html; charset=utf-8", b"<p>\n", b"<p>\r\n"),
+            (b"text/plain; charset=UTF-16", b"\xff\xfea\0\n\0", b"\xff\xfea\0\n\0"),
+            (b"text/plain; charset=utf-16be", b"\n\n", b"\n\n"), (b"application/json", b"{\n}\n", b"{\n}\n"),
+        ],
+    )  # fmt: skip
+    def test_lines_of_text_end_with_crlf(self, world, kind, content, served):
+        # RFC 3516, 6
+        encoded = base64.b64encode(content)
+        world.put(b"Content-Type: %b\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n" % (kind, encoded))
+        client = world.select()
+        eight, part = b"~" if b"\0" in served else b"", served[1:3]
+        assert client.ok("FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1] BINARY.PEEK[1]<1.2>)") == (
+            b"* 1 FETCH (BINARY.SIZE[1] %d BINARY[1] %b{%d}\r\n%b BINARY[1]<1> %b{%d}\r\n%b)\r\n"
+            % (len(served), eight, len(served), served, b"~" if b"\0" in part else b"", len(part), part)
+        )
+
     def test_an_unknown_encoding(self, client):
         assert client.no("FETCH 1 BINARY.PEEK[3]").startswith("NO [UNKNOWN-CTE]")
         assert client.no("FETCH 1 BINARY.SIZE[3]").startswith("NO [UNKNOWN-CTE]")

@@ -217,7 +217,22 @@ class TestQresync:
     def test_it_has_to_be_enabled(self, client):
         assert "CLIENTBUG" in client.bad("SELECT INBOX (QRESYNC (1 1))")
 
-    @pytest.mark.parametrize("parameters", ["", "1", "1 x", "1 1 x", "1 1 (1)", "1 1 1:2 (1 2", "1 1 1 1"])
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            "",
+            "1",
+            "1 x",
+            "1 1 x",
+            "1 1 (1)",
+            "1 1 1:2 (1 2",
+            "1 1 1 1",
+            "1 1 1:*",
+            "1 1 $",
+            "1 1 1:2 (* 1)",
+            "1 1 (1 *)",
+        ],
+    )
     def test_bad_syntax(self, client, parameters):
         client.ok("ENABLE QRESYNC")
         client.bad(f"SELECT INBOX (QRESYNC ({parameters}))")

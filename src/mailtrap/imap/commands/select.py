@@ -14,7 +14,7 @@ from ..command import AFTER_LOGIN, WITH_MAILBOX, Handled, command
 from ..message_limit import told_limit
 from ..responses import Refusal, Reply
 from ..rights import require, rights_of, selected_rights
-from ..sequence import STAR, SequenceSet
+from ..sequence import SAVED, STAR, SequenceSet
 from ..telling import tell
 from ..tokens import Scanner, SyntaxFault
 from ..view import View
@@ -151,16 +151,25 @@ def _read_resync(scanner: Scanner) -> tuple[Resync, bool]:
     if scanner.take(b" "):
         matched = scanner.at(b"(")
         if not matched:
-            uids = scanner.sequence_set()
+            uids = _read_known(scanner)
             matched = scanner.take(b" ")
         if matched:  # which number each UID had would only spare telling what vanished long ago
             scanner.open()
-            scanner.sequence_set()
+            _read_known(scanner)
             scanner.space()
-            scanner.sequence_set()
+            _read_known(scanner)
             scanner.close()
     scanner.close()
     return Resync(uidvalidity, modseq, uids), matched
+
+
+def _read_known(scanner: Scanner) -> SequenceSet:
+    """A set of what a client knows; ``*`` would be what it does not know (RFC 7162, 3.2.5)."""
+    start = scanner.position
+    found = scanner.sequence_set()
+    if found == SAVED or any(high == STAR for _, high in found):
+        raise SyntaxFault("Neither * nor $ stands in a set of what is known", start)
+    return found
 
 
 def _resync(session: "IMAPSession", view: View, known: Resync) -> Steps:
