@@ -24,7 +24,9 @@ def _setting(default: Any, meaning: str, serve: Any = _ABSENT) -> Any:
 class Boot:
     """What is fixed when the server starts."""
 
-    store: str = _setting("memory", "where mail is kept: memory, sqlite:///PATH, or postgresql://...")
+    store: str = _setting(
+        "memory", "where mail is kept: memory, sqlite:///PATH, sqlite:///PATH?compress=zstd, or postgresql://..."
+    )
     max_messages: int = _setting(0, "messages kept, of all scopes; the oldest make room; 0: no limit", 100_000)
     max_bytes: int = _setting(0, "octets of all messages kept; the oldest make room; 0: no limit", 2 * 1024**3)
     max_age: float = _setting(0.0, "seconds that a message is kept after it was received; 0: no limit")

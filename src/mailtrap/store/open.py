@@ -16,6 +16,9 @@ def open_store(url: str, extra: Mapping[str, Factory] = NO_SCHEMES) -> Store:
     """Open the store that a URL names: ``memory``, ``sqlite:///relative.db``, ``sqlite:////absolute.db``,
     ``postgresql://user@host/database``.
 
+    A path of SQLite is written as it is, without ``%``-signs for anything. Behind its last ``?`` are options:
+    ``sqlite:///mail.db?compress=zstd``. A path that has a ``?`` itself ends with another.
+
     Args:
         url: a scheme, and what it needs behind ``:``.
         extra: more schemes, each with what opens it; they may take the place of ours.
@@ -43,11 +46,19 @@ def _memory(url: str) -> Store:
 
 def _sqlite(url: str) -> Store:
     path = url.partition(":")[2]
+    options = ""
+    if "?" in path:
+        path, _, options = path.rpartition("?")
     if not path.startswith("///") or path[3:] in ("", ":memory:"):
         raise ConfigError(f"store {url!r}: a file is written sqlite:///relative.db or sqlite:////absolute.db")
+    if options not in ("", "compress=zstd"):
+        raise ConfigError(
+            f"store {url!r}: behind ? there may be compress=zstd; "
+            f"a file whose name has a ? in it is written with one more at the end, sqlite://{path}?{options}?"
+        )
     from .sqlite import SQLiteStore
 
-    return SQLiteStore(path[3:])
+    return SQLiteStore(path[3:], compress=bool(options))
 
 
 def _postgres(url: str) -> Store:

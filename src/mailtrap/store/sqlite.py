@@ -7,6 +7,7 @@ Several processes may have one file open: what they read and write is right. Hin
 process only.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,10 @@ from ..errors import StoreError
 from .base import SubmitDone
 from .hints import Outcome
 from .rows import Delivery, MessageRow, Receipt
+from .sql_rows import LARGEST, Database
 from .sql_store import SQLStore
 from .sql_work import Work
+from .sqlite_bodies import Packer, unpack
 from .sqlite_index import Index
 from .sqlite_schema import connect, prepare
 from .sqlite_search import TextConditions
@@ -36,18 +39,21 @@ class SQLiteStore(SQLStore):
 
     Args:
         path: of the file; it is made when there is none.
+        compress: keep large mail compressed. What is there already is read in either form, and stays in its own.
 
     Raises:
+        ConfigError: it is to compress, and the library for that is missing.
         StoreError: the file is not ours, newer than we are, damaged, or cannot be opened; it is left as it is.
     """
 
     HEAD = "SELECT head FROM state"
-    RAW = "SELECT raw FROM body WHERE seq = ?"
+    RAW = "SELECT raw, form FROM body WHERE seq = ?"
     LISTED = " INDEXED BY message_list"
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, compress: bool = False) -> None:
         super().__init__()
-        self._path = str(path)
+        self._path = os.path.abspath(path)  # noqa: PTH100  it is the same file wherever the program goes to
+        self._packer = Packer() if compress else None
         self._lock = Lock()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
@@ -90,7 +96,7 @@ class SQLiteStore(SQLStore):
         db = connect(self._path)
         if self._index is not None and self._index.usable:
             try:
-                db.execute("ATTACH ? AS search", (self._index.path,))
+                db.execute("ATTACH ? AS search", (os.fsencode(self._index.path),))  # which may be no UTF-8
             except sqlite3.Error as error:
                 self._index.broke(error)
         return db
@@ -125,6 +131,8 @@ class SQLiteStore(SQLStore):
     def close(self) -> None:
         if self._index is not None:
             self._index.close()
+        if self._packer is not None:
+            self._packer.close()
         self._writer.close()
         self._teller.close()
         with self._lock:
@@ -132,6 +140,10 @@ class SQLiteStore(SQLStore):
             idle, self._idle = self._idle, []
         for db in idle:
             db.close()
+
+    def _raw(self, db: Database, seq: int) -> bytes | None:
+        found = db.execute(self.RAW, (min(seq, LARGEST),)).fetchone()
+        return None if found is None else unpack(*found)
 
     # ------------------------------------------------------------ deliveries
 
@@ -145,10 +157,16 @@ class SQLiteStore(SQLStore):
                 self._woken()
                 done(receipts, None)
 
-        self._writer.put(Job(self._met(batch), finish))
+        if self._packer is None:
+            self._writer.put(Job(self._met(batch), finish))
+        else:
+            self._packer.hand(
+                self._met(batch), lambda packed: self._writer.put(Job(packed, finish)), lambda error: done(None, error)
+            )
 
     def deliver(self, delivery: Delivery) -> Receipt:
-        receipts, fresh = self._writer.run(self._met([delivery]))
+        batch = self._met([delivery])
+        receipts, fresh = self._writer.run(batch if self._packer is None else self._packer.pack(batch))
         self._rows.keep(fresh)
         self._woken()
         receipt: Receipt = receipts[0]
@@ -176,9 +194,9 @@ class SQLiteStore(SQLStore):
         raws: dict[int, bytes] = {}
         octets = 0
         with self._read() as db:
-            query = "SELECT seq, raw FROM body WHERE seq > ? ORDER BY seq LIMIT ?"
-            for number, raw in db.execute(query, (seq, limit)):
-                raws[number] = raw
+            query = "SELECT seq, raw, form FROM body WHERE seq > ? ORDER BY seq LIMIT ?"
+            for number, kept, form in db.execute(query, (seq, limit)):
+                raws[number] = raw = unpack(kept, form)
                 if (octets := octets + len(raw)) > limits.INDEXED_AT_ONCE:
                     break
             rows = self._rows.messages(db, raws, committed=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import StoreError
+from . import sqlite_bodies
 
 APPLICATION_ID: Final = 0x6D747270  # "mtrp"
 MAGIC: Final = b"SQLite format 3\0"
@@ -141,7 +142,12 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX message_list ON message (scope, seq, origin, received_at, size, served_size)",
         "CREATE INDEX copy_flags ON copy (mailbox, flags) WHERE flags != ''",
     ),
+    (
+        "ALTER TABLE body ADD COLUMN form INTEGER NOT NULL DEFAULT 0",  # of sqlite_bodies
+        "CREATE INDEX body_packed ON body (seq) WHERE form != 0",
+    ),
 )
+_PACKED: Final = 4  # the form from which on bytes may be compressed
 
 
 def prepare(path: str) -> None:
@@ -185,6 +191,8 @@ def _examine(path: str) -> bool:
         return True
     except OSError as error:
         raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{path!r} cannot be the name of a file: {error}") from error
     if not header:
         return True
     if not header.startswith(MAGIC):
@@ -208,6 +216,9 @@ def _check(db: sqlite3.Connection, path: str, new: bool) -> None:
     if (application, version) == (0, 0) and db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
         return  # new, or left empty by a creation that was interrupted
     _refuse(path, application, version)
+    query = "SELECT 1 FROM body INDEXED BY body_packed WHERE form != 0 LIMIT 1"
+    if version >= _PACKED and db.execute(query).fetchone() and not sqlite_bodies.readable():
+        raise StoreError(f"{path} has compressed mail, and {sqlite_bodies.MISSING}")
     if not new and os.stat(path).st_size <= CHECKED:  # noqa: PTH116  a str all the way
         (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if answer != "ok":

@@ -9,6 +9,7 @@ from .rows import Delivery, Key, MessageRow
 from .sql_directory import Account, Box
 from .sql_rows import Database, Rows
 from .sql_work import Work
+from .sqlite_bodies import PLAIN, ZSTD, Packed
 
 _KNOWN: Final = 5_000  # mailboxes
 
@@ -40,7 +41,7 @@ class SQLiteWork(Work):
 
     def __init__(self, db: Database, rows: Rows, born: int, known: Known | None = None) -> None:
         super().__init__(db, rows, born)
-        self._bodies: list[tuple[int, bytes]] = []
+        self._bodies: list[tuple[int, bytes, int]] = []
         self._known = known
         if known is not None:
             self._accounts, self._boxes, self._by_name = known.accounts, known.boxes, known.by_name
@@ -49,13 +50,14 @@ class SQLiteWork(Work):
 
     def _keep(self, row: MessageRow, delivery: Delivery) -> None:
         self._messages.append(self._columns(row))
-        self._bodies.append((row.seq, delivery.raw))
+        kept, form = (delivery.packed, ZSTD) if isinstance(delivery, Packed) else (delivery.raw, PLAIN)
+        self._bodies.append((row.seq, kept, form))
 
     def _drop_bodies(self, marks: str, seqs: Sequence[int]) -> None:
         self.db.execute(f"DELETE FROM body WHERE seq IN ({marks})", seqs)  # noqa: S608
 
     def end(self, result: Any) -> Outcome:
-        self.db.executemany("INSERT INTO body VALUES (?, ?)", self._bodies)
+        self.db.executemany("INSERT INTO body VALUES (?, ?, ?)", self._bodies)
         outcome = super().end(result)
         if self._known is not None:
             self._known.head = outcome.seq
