@@ -83,7 +83,7 @@ def test_commands_and_options(document: Document) -> None:
 
 @every_document
 def test_settings(document: Document) -> None:
-    """``routing="strict"`` and ``MAILTRAP_ROUTING`` are settings, unless they are arguments of a call, a hook or a URL."""
+    """``routing="strict"`` and ``MAILTRAP_ROUTING`` are settings, or arguments of a call, a hook or a URL."""
     arguments = {
         "code", "text", "raw", "envelope", "recipient", "times", "filename", "timeout", "plugins", "since", "header",
         "where", "to", "recipients", "compress",
