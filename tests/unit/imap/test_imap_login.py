@@ -254,6 +254,12 @@ class TestSmallCommands:
     def test_namespace(self, world):
         assert world.login().ok("NAMESPACE") == b'* NAMESPACE (("" "/")) (("user/" "/")) NIL\r\n'
 
+    def test_a_namespace_with_letters_of_all_kinds(self, make_world):
+        client = make_world(imap_namespace="Köln", imap_other_users="über").login()
+        assert client.ok("NAMESPACE") == b'* NAMESPACE (("K&APY-ln/" "/")) (("&APw-ber/" "/")) NIL\r\n'
+        client.ok("ENABLE IMAP4rev2")
+        assert client.ok("NAMESPACE") == '* NAMESPACE (("Köln/" "/")) (("über/" "/")) NIL\r\n'.encode()
+
     def test_enable_passes_over_what_it_does_not_know(self, world):
         assert world.login().ok("ENABLE X-FOO IDLE") == b"* ENABLED\r\n"
         world.login().bad("ENABLE")

@@ -120,8 +120,10 @@ def namespace(session: "IMAPSession", scanner: Scanner, uid: bool) -> Handled:
     del scanner, uid
     names = session.names
     separator = names.separator.encode("ascii")
+    # RFC 9051, 6.3.10, and RFC 6855, 3: as all names, in UTF-8 where that is enabled; neither needs an escape
     own, others = (
-        b'((%b "%b"))' % (responses.string(utf7.encode(prefix)), separator) for prefix in (names.prefix, names.others)
+        b'(("%b" "%b"))' % (prefix.encode() if session.utf8 else utf7.encode(prefix), separator)
+        for prefix in (names.prefix, names.others)
     )
     yield b"* NAMESPACE %b %b NIL\r\n" % (own, others if names.others else b"NIL")
     return None
