@@ -115,7 +115,7 @@ def test_randomly_and_timeout(run):
             send(mailserver, to=mailserver.address("bob"), subject=str(number))
             assert mailserver.message().subject == str(number)
 
-        @pytest.mark.timeout(0.2)
+        @pytest.mark.timeout(0.2, func_only=True)  # the server takes its time to start where a machine is busy
         def test_too_long(mailserver):
             mailserver.message(timeout=60)
         """,
