@@ -78,10 +78,11 @@ class Bench:
         """Run a script."""
         return self._run(["-c", source, *arguments])
 
-    def pytest_run(self, plugin: str, source: str) -> Spent:
+    def pytest_run(self, plugin: str, source: str, conftest: str = "") -> Spent:
         """Run a suite with one of the plugins, or with none."""
         suite = self.folder / "test_suite.py"
         suite.write_text(source, "utf-8")
+        (self.folder / "conftest.py").write_text(conftest, "utf-8")
         others = [f"-pno:{name}" for kind, name in BLOCKED.items() if kind != plugin]
         return self._run(["-m", "pytest", "-q", "-s", "-pno:cacheprovider", *others, suite])
 
@@ -121,12 +122,40 @@ def test_it({fixture}):
     print("at", time.time())
 """
 
+# Tests with and without the fixture, mixed, so that whatever else the machine does comes to both.
 EMPTY = """
 import pytest
 
-@pytest.mark.parametrize("number", range({number}))
-def test_it({fixture}, number):
+number = pytest.mark.parametrize("number", range({number}))
+
+@number
+def test_without(number):
     pass
+
+@number
+def test_with({fixture}, number):
+    pass
+"""
+
+TIMED = """
+import random, time
+from statistics import median
+import pytest
+
+spent = {"test_without": [], "test_with": []}
+
+def pytest_collection_modifyitems(items):
+    random.shuffle(items)
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    begun = time.process_time()
+    result = yield
+    spent[item.originalname].append(time.process_time() - begun)
+    return result
+
+def pytest_unconfigure():
+    print("took", (median(spent["test_with"]) - median(spent["test_without"])) * 1000)
 """
 
 SENDING = """
@@ -310,6 +339,12 @@ def suite(bench: Bench, plugin: str, number: int) -> Spent:
     return bench.pytest_run(plugin, source)
 
 
+def fixture(bench: Bench, plugin: str, number: int) -> float:
+    """What an empty test that asks for the fixture takes longer than one that does not."""
+    source = EMPTY.format(fixture=FIXTURE[plugin], number=number)
+    return float(bench.pytest_run(plugin, source, TIMED).output.partition("took ")[2].split()[0])
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -343,16 +378,9 @@ def main() -> None:
             })  # fmt: skip
             row(f"a suite of {tests} tests of one mail each{what}", found)
             row("for comparison: the same with a server that only answers, which none can beat", found, "bare")
-        costs = measure(rounds, {
-            f"{fixture} {count}": lambda fixture=fixture, count=count: bench.pytest_run(
-                "mailtrap", EMPTY.format(fixture=fixture, number=count)
-            ).cpu
-            for fixture in ("request", "mailserver") for count in (number, 3 * number)
-        })  # fmt: skip
-        with_it, without = (
-            costs[f"{name} {3 * number}"] - costs[f"{name} {number}"] for name in ("mailserver", "request")
-        )
-        print(f"| the fixture, for each test | {(with_it - without) / 2 / number:.2f} | - | - |")
+        row("the fixture, for each test", measure(rounds, {
+            name: lambda name=name: fixture(bench, name, number) for name in PLUGINS
+        }))  # fmt: skip
         body = measure(2 * rounds, {"bare": lambda: first(bench, "none")})
         print(f"| for comparison: `pytest` alone to the body of a test, wall clock | {body['bare']:.0f} | - | - |")
         cases = {
