@@ -38,5 +38,6 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
 def names_what_is_behind(item: Any) -> bool:
     """Whether a test names, or has a parameter of, what is behind ``mailserver``."""
+    named = getattr(item, "fixturenames", ())
     call = getattr(item, "callspec", None)
-    return not (BEHIND.isdisjoint(item.fixturenames) and (call is None or BEHIND.isdisjoint(call.params)))
+    return not (BEHIND.isdisjoint(named) and (call is None or BEHIND.isdisjoint(call.params)))
