@@ -122,6 +122,14 @@ def test_what_terms_cannot_say_is_told(text: str) -> None:
     encoded.encode()
 
 
+@given(st.lists(st.sampled_from([0, 1, 199, 200, 201, 399, 400, 401]), max_size=6))
+def test_a_term_that_is_too_long_is_found_wherever_it_is(lengths: list[int]) -> None:
+    text = " ".join("x" * length for length in lengths)
+    encoded, complete = terms.encode(text)
+    assert complete == all(length <= terms.LONGEST for length in lengths)
+    assert encoded.split() == ["x" * min(length, terms.LONGEST) for length in lengths if length]
+
+
 # ---------------------------------------------------------------- both ways are equal
 
 WORDS = ["alpha", "Beta", "gamma delta", "straße", "x-y", "a.b@c.example", "al", "漢字", "pha, be", "7", "", "ta gam"]
@@ -512,6 +520,7 @@ def plan(store: SQLiteStore, function: Callable[[], Any]) -> list[str]:
 LISTS: dict[str, Callable[[SQLiteStore], Any]] = {
     "first page": lambda store: store.messages("s", limit=50, newest_first=True),
     "page 20": lambda store: store.messages("s", limit=5, skip=100, newest_first=True, submitted=True),
+    "page 50": lambda store: store.messages("s", limit=5, skip=245, newest_first=True, submitted=True),
     "next page": lambda store: store.messages("s", limit=50, before=40, newest_first=True),
     "every scope": lambda store: store.messages(limit=50, newest_first=True),
     "since": lambda store: store.messages("s", after=100),
@@ -562,6 +571,18 @@ def test_plans_of_lists(full: SQLiteStore, name: str) -> None:
 @pytest.mark.parametrize("query", SEARCHES)
 def test_plans_of_searches(full: SQLiteStore, query: str) -> None:
     check(plan(full, lambda: full.find("s", parse(query), scopes=["s"], newest_first=True, limit=50)))
+
+
+def test_a_search_does_not_go_through_what_is_indexed(full: SQLiteStore) -> None:
+    """A plan does not say at which of two bounds SQLite begins: the steps do."""
+    steps: list[None] = []
+    with full._read() as db:
+        db.set_progress_handler(lambda: steps.append(None), 1)
+    assert full.find("s", parse("zebra"), scopes=["s"], newest_first=True, limit=50) == []
+    assert full.count("s", parse("zebra"), scopes=["s"]) == 0
+    with full._read() as db:
+        db.set_progress_handler(None, 0)
+    assert 0 < len(steps) < 400, len(steps)  # and 240 messages
 
 
 @pytest.mark.parametrize("tree", [search.All(), search.Flag("\\Seen", False), search.Body("word"), search.Text("n5")])

@@ -45,7 +45,7 @@ _EFFECTS: Final = {  # of a tag: the line ends that are due then, or one of thes
     **dict.fromkeys(("br", "/br"), _BREAK), **dict.fromkeys(_CELLS, _CELL), "li": _ITEM, "pre": _VERBATIM,
 }  # fmt: skip
 _INVISIBLE: Final = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u2007"
-_UNSEEN: Final = {ord(char): None for char in _INVISIBLE}
+_UNSEEN: Final = re.compile(f"[{_INVISIBLE}]+")
 
 
 class Anchor(NamedTuple):
@@ -156,7 +156,7 @@ def to_text(html: str) -> str:
     if text is None:
         text = _scan_to_text(html)
     if not text.isascii():
-        text = text.translate(_UNSEEN).replace("\xa0", " ")
+        text = _UNSEEN.sub("", text).replace("\xa0", " ")
     return "\n".join([line.rstrip(" \t") for line in text.split("\n")]).strip("\n")
 
 

@@ -101,20 +101,33 @@ class Mail:
         """The header fields, decoded."""
         return Headers([(name.decode("latin-1"), charsets.header_text(value)) for name, value in self.fields])
 
+    @cached_property
+    def _by_name(self) -> dict[bytes, list[bytes]]:
+        found: dict[bytes, list[bytes]] = {}
+        for key, value in self.fields:
+            found.setdefault(key.lower(), []).append(value)
+        return found
+
+    @cached_property
+    def _addresses(self) -> dict[bytes, list[Address]]:
+        return {}
+
     def values(self, name: bytes) -> list[bytes]:
         """The values of a field (name in lower case), as they stand."""
-        return [value for key, value in self.fields if key.lower() == name]
+        return self._by_name.get(name, [])
 
     def text_value(self, name: bytes) -> str | None:
         """The first value of a field, decoded; None where there is none."""
-        for key, value in self.fields:
-            if key.lower() == name:
-                return charsets.header_text(value)
-        return None
+        values = self._by_name.get(name)
+        return None if values is None else charsets.header_text(values[0])
 
     def addresses(self, name: bytes) -> list[Address]:
         """The addresses in all fields of a name."""
-        return [address for value in self.values(name) for address in addresses.addresses(value)]
+        known = self._addresses.get(name)
+        if known is None:
+            known = [address for value in self.values(name) for address in addresses.addresses(value)]
+            self._addresses[name] = known
+        return list(known)
 
     @cached_property
     def date(self) -> datetime | None:

@@ -19,7 +19,6 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -41,6 +40,7 @@ from .rows import (
     Status,
     Tally,
     Usage,
+    page_of,
     seq_of_id,
 )
 
@@ -165,7 +165,7 @@ class Store(ABC):
         found = find(
             self, scope, tree, scopes=scopes, after=after, before=before, newest_first=newest_first, submitted=submitted
         )
-        return [row.seq for row in islice(found, skip, None if limit is None else skip + max(limit, 0))]
+        return [row.seq for row in page_of(found, skip, limit)]
 
     def count(
         self, scope: str | None, tree: "Tree", *, scopes: Sequence[str], submitted: bool = False

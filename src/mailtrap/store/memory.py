@@ -8,7 +8,6 @@ import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import islice
 from threading import Lock
 from typing import Final
 
@@ -44,6 +43,7 @@ from .rows import (
     Tally,
     Target,
     Usage,
+    page_of,
 )
 
 _SETTLED: Final = (tuple, list, range, set, frozenset)
@@ -227,7 +227,7 @@ class MemoryStore(Store):
                 places = range(first, min(last, len(self._rows)))
                 some = (self._rows[place] for place in (reversed(places) if newest_first else places))
                 rows = (row for row in some if row is not None and (not submitted or row.origin in SUBMITTED))
-                return list(islice(rows, skip, None if limit is None else skip + max(limit, 0)))
+                return page_of(rows, skip, limit)
             kept = self._directory.scopes.get(scope)
             seqs = array("Q") if kept is None else kept.submitted if submitted else kept.seqs
             low = bisect_right(seqs, after)

@@ -1,9 +1,11 @@
 """What goes into a store and what comes out: records, without methods that do something."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from ..message.envelope import Envelope
 from ..transcript import Session
@@ -316,3 +318,12 @@ def seq_of_id(id: str) -> int | None:  # noqa: A002  the public name
 def same(row: Any, other: Any) -> bool:
     """Whether two rows say the same; rows compare by identity because they are many."""
     return type(row) is type(other) and all(getattr(row, n) == getattr(other, n) for n in row.__slots__)
+
+
+_T = TypeVar("_T")
+
+
+def page_of(found: Iterable[_T], skip: int, limit: int | None) -> list[_T]:
+    """What is left without so many at the beginning, at most so many; numbers may be of any size."""
+    start = min(max(skip, 0), sys.maxsize)
+    return list(islice(found, start, None if limit is None else min(start + max(limit, 0), sys.maxsize)))

@@ -74,8 +74,10 @@ class Question:
         if index is not None and any(condition.of_text for condition in self._conditions):
             self._index = index
             where = " AND ".join(self._where)
-            query = f"SELECT m.seq FROM message AS m{self._listed} WHERE {where} AND m.seq > ?"  # noqa: S608
-            self.unsure = {seq for (seq,) in db.execute(query, (*self._values, index.done))}
+            # One bound below: of two, an SQLite would begin at the first, and go through all that is indexed.
+            low = max(self._values[0], index.done)
+            query = f"SELECT m.seq FROM message AS m{self._listed} WHERE {where}"  # noqa: S608
+            self.unsure = {seq for (seq,) in db.execute(query, (low, *self._values[1:]))}
             query = f"SELECT m.seq FROM message AS m WHERE {where} AND m.seq = ?"  # noqa: S608
             self.unsure.update(seq for seq in index.partial if db.execute(query, (*self._values, seq)).fetchone())
 

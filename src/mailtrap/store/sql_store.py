@@ -6,8 +6,7 @@ A reader sees one moment of the store, whatever is written meanwhile.
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from .. import clock
 from ..errors import NoSuchMailbox, StoreError
@@ -34,6 +33,7 @@ from .rows import (
     Status,
     Tally,
     Usage,
+    page_of,
 )
 from .search import And, Tree
 from .sql_find import InMailboxes
@@ -41,6 +41,8 @@ from .sql_question import OfMailbox, Question, TextIndex
 from .sql_rows import COPY, LARGEST, MAILBOX, Database, Rows, account_id, chunks, mailbox_row, select, status, used
 from .sql_values import flags_of, text, untext
 from .sql_work import Work
+
+_WALKED: Final = 200  # messages that a list walks over; for more it is looked whether their number says where to begin
 
 
 class SQLStore(Store):
@@ -85,16 +87,23 @@ class SQLStore(Store):
         self, scope: str | None = None, *, after: int = 0, before: int | None = None, limit: int | None = None,
         newest_first: bool = False, submitted: bool = False, skip: int = 0,
     ) -> Sequence[MessageRow]:  # fmt: skip
+        low, high = _fit(after), _fit(LARGEST if before is None else before)
         query = "SELECT seq FROM message WHERE seq > ? AND seq < ?"
-        values: list[Any] = [_fit(after), _fit(LARGEST if before is None else before)]
         if scope is not None:
             query += " AND scope = ?"
-            values.append(text(scope))
         if submitted:
             query += " AND origin IN ('smtp', 'lmtp', 'http')"
         query += f" ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT ? OFFSET ?"
-        values += (LARGEST if limit is None else max(_fit(limit), 0), max(_fit(skip), 0))
+        skip = max(_fit(skip), 0)
         with self._read() as db:
+            if skip > _WALKED and (bounds := _without_gaps(db, scope, submitted=submitted)) is not None:
+                if newest_first:
+                    high = _fit(min(high, bounds[1] + 1) - skip)
+                else:
+                    low = _fit(max(low, bounds[0] - 1) + skip)
+                skip = 0
+            values: list[Any] = [low, high, *(() if scope is None else (text(scope),))]
+            values += (LARGEST if limit is None else max(_fit(limit), 0), skip)
             seqs = [seq for (seq,) in db.execute(query, values)]
             rows = self._rows.messages(db, seqs, committed=True)
         return [rows[seq] for seq in seqs]
@@ -130,7 +139,7 @@ class SQLStore(Store):
         if simple:
             return seqs
         found = finding.among(self, tree, seqs, question.unsure if question.exact else None, scopes)
-        return list(islice(found, skip, None if limit is None else skip + max(limit, 0)))
+        return page_of(found, skip, limit)
 
     def count(self, scope: str | None, tree: Tree, *, scopes: Sequence[str], submitted: bool = False) -> int:
         question = Question(self.LISTED, scope, 0, None, newest_first=True, submitted=submitted)
@@ -424,6 +433,21 @@ class SQLStore(Store):
 
     def subscribe_hints(self, subscriber: Subscriber) -> Callable[[], None]:
         return self._teller.subscribe(subscriber)
+
+
+def _without_gaps(db: Database, scope: str | None, *, submitted: bool) -> tuple[int, int] | None:
+    """The first and the last seq of the messages that are listed, where all between are listed too; else None."""
+    one = "" if scope is None else " WHERE name = ?"
+    values = () if scope is None else (text(scope),)
+    query = f"SELECT CAST(sum(messages) AS BIGINT), CAST(sum(submitted) AS BIGINT) FROM scope{one}"  # noqa: S608
+    messages, listed = db.execute(query, values).fetchone()
+    if submitted and messages != listed:
+        return None
+    one = "" if scope is None else " WHERE scope = ?"
+    # a question for each end: each is one step in the index
+    query = f"SELECT (SELECT min(seq) FROM message{one}), (SELECT max(seq) FROM message{one})"  # noqa: S608
+    first, last = db.execute(query, values * 2).fetchone()
+    return None if first is None or last - first + 1 != messages else (first, last)
 
 
 def _mailbox(db: Database, mailbox: int) -> MailboxRow:

@@ -35,6 +35,8 @@ _STALE: Final = 1_000  # messages that were removed and are still in the index, 
 _CHECKED: Final = 16 * 1024 * 1024  # octets of a file up to which it is checked wholly
 _VOCABULARY: Final = 64 * 1024 * 1024  # characters of all terms that are kept in memory
 _END: Final = "\n"  # between terms in memory
+_ASKED: Final = 100  # texts whose terms are kept, as a page and its counts ask for the same
+_FEW: Final = 1_000  # terms of one of them
 
 COLUMNS: Final = (
     "marks", "mail_from", "recipients", "from", "to", "cc", "bcc", "reply-to", "subject", "message-id", "header",
@@ -311,6 +313,8 @@ class _Vocabulary:
         self._lock = threading.Lock()
         self._all = _END
         self._fresh: dict[str, None] = {}
+        self._recent = _END  # those, as one text too
+        self._found: dict[tuple[str, str], list[str]] = {}  # what was looked for since terms came last
         self._done = -1  # the index up to this seq is known; -1: nothing is
         self._too_many = False
 
@@ -335,7 +339,7 @@ class _Vocabulary:
             db.execute("ROLLBACK")
         with self._lock:
             self._all = _END + _END.join(found) + _END
-            self._fresh = {}
+            self._forget_fresh()
             self._done = done
 
     def add(self, terms: Iterable[str], after: int, done: int) -> None:
@@ -343,27 +347,40 @@ class _Vocabulary:
         with self._lock:
             if self._too_many or after > self._done:  # what others added between is to be read first
                 return
-            self._fresh.update(dict.fromkeys(terms))
+            fresh = self._fresh
+            new = {term: None for term in terms if term not in fresh}
+            fresh.update(new)
+            self._recent += "".join([term + _END for term in new])
+            self._found = {}
             self._done = max(self._done, done)
-            if len(self._fresh) > 10_000 + len(self._all) // 40:
+            if len(fresh) > 10_000 + len(self._all) // 40:
                 known = set(self._all.split(_END))
-                self._all += "".join(term + _END for term in self._fresh if term not in known)
-                self._fresh = {}
+                self._all += "".join(term + _END for term in fresh if term not in known)
+                self._forget_fresh()
                 if len(self._all) > _VOCABULARY:
                     self._give_up()
 
+    def _forget_fresh(self) -> None:
+        self._fresh, self._recent, self._found = {}, _END, {}
+
     def _give_up(self) -> None:
-        self._too_many, self._all, self._fresh, self._done = True, _END, {}, -1
+        self._too_many, self._all, self._done = True, _END, -1
+        self._forget_fresh()
 
     def find(self, text: str, where: str, done: int) -> list[str] | None:
         """The terms with a text in them, or at their end; some may come twice. None where not all are known."""
         with self._lock:
             if self._done < done:
                 return None
-            everything, fresh = self._all, list(self._fresh)
-        if where == "in":
-            return [*_lines_with(everything, text), *(term for term in fresh if text in term)]
-        return [*_lines_with(everything, text + _END), *(term for term in fresh if term.endswith(text))]
+            found = self._found.get((text, where))
+            if found is not None:
+                return found
+            texts, known = (self._all, self._recent), self._found
+        wanted = text if where == "in" else text + _END
+        found = [term for everything in texts for term in _lines_with(everything, wanted)]
+        if len(known) < _ASKED and len(found) <= _FEW:
+            known[text, where] = found
+        return found
 
 
 def _lines_with(everything: str, text: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from ..message.collation import folded
 from . import conditions, search
 from .rows import SUBMITTED
 from .sql_find import NOTHING, Condition
+from .sql_values import text as sql_text
 from .sqlite_index import OF_HEADER, Index, mark
 from .terms import phrases
 
@@ -73,9 +74,11 @@ class TextConditions:
     def count(self, matches: Sequence[str], scope: str | None, *, submitted: bool) -> int:
         """How many messages fit all questions."""
         asked = [f"({match})" for match in matches]
-        if scope is not None:
+        query = "SELECT name, messages, submitted FROM scope WHERE messages > 0"
+        there = self._db.execute(query).fetchall()  # what all messages have need not be asked
+        if scope is not None and any(name != sql_text(scope) for name, _, _ in there):
             asked.append(f"(marks : {mark('s', scope)})")
-        if submitted:
+        if submitted and any(messages != listed for _, messages, listed in there):
             asked.append(f"(marks : ({' OR '.join(mark('o', origin) for origin in sorted(SUBMITTED))}))")
         query = "SELECT count(*) FROM search.text WHERE text MATCH ?"
         (number,) = self._db.execute(query, (" AND ".join(asked),)).fetchone()

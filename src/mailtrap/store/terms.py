@@ -19,7 +19,7 @@ FIELD: Final = "\x01"  # between the values of one column; no white space
 _WORD: Final = r"[0-9a-z\x80-\U0010ffff]"
 _OTHER: Final = r"[^0-9a-z\x80-\U0010ffff]"
 _TERM: Final = re.compile(f"{_WORD}+|{_OTHER}+")
-_BETWEEN: Final = re.compile(r"[^0-9a-z\x80-\U0010ffff ]" + f"{_OTHER}*| {_OTHER}+")  # but a single space
+_BETWEEN: Final = re.compile(r"[^0-9a-z\x80-\U0010ffff ]" + f"{_OTHER}*")  # but a space, which is looked for before it
 _TOO_LONG: Final = re.compile(rf"[^ ]{{{LONGEST + 1},}}")
 _RESERVED: Final = re.compile("[A-Z\ue000-\ue07f\ud800-\udfff]")  # what separators are written in; what is no UTF-8
 _PRIVATE: Final = {number: 0xE000 + number for number in range(128) if not chr(number).isalnum()}
@@ -29,11 +29,14 @@ _known: dict[str, str] = {}
 
 def _separator(match: re.Match[str]) -> str:
     found = match[0]
+    start = match.start()
+    if start and match.string[start - 1] == " ":  # which belongs to it, and also stays there, between the terms
+        found = " " + found
     written = _known.get(found)
     if written is None:
         if len(_known) > 4096:
             _known.clear()
-        written = _known[found] = f" {found.translate(_PRIVATE)} "
+        written = _known[found] = f"{'' if found[0] == ' ' else ' '}{found.translate(_PRIVATE)} "
     return written
 
 
@@ -41,12 +44,24 @@ def encode(text: str) -> tuple[str, bool]:
     """A folded text as terms with spaces between, and whether they say all of it."""
     text = " ".join(text.split())
     complete = True
-    if _RESERVED.search(text) is not None:
+    if text != text.lower() if text.isascii() else _RESERVED.search(text) is not None:
         text, complete = _RESERVED.sub("?", text), False
     found = _BETWEEN.sub(_separator, text)
-    if _TOO_LONG.search(found) is not None:
+    if _has_long(found):
         return _TOO_LONG.sub(lambda match: match[0][:LONGEST], found), False
     return found, complete
+
+
+def _has_long(terms: str) -> bool:
+    """Whether there is a term that is too long: it reaches over one of the places looked at."""
+    for place in range(LONGEST, len(terms), LONGEST):
+        if terms[place] == " ":
+            continue
+        space = terms.rfind(" ", place - LONGEST, place)
+        start = place - LONGEST if space < 0 else space + 1
+        if len(terms) - start > LONGEST and terms.find(" ", place, start + LONGEST + 1) < 0:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,31 @@ class Messages(Contract):
         store.remove([3, 8])
         assert page("s") == [2, 6, 9, 12]
 
+    def test_pages_far_down(self, store: Store) -> None:
+        """What a store may work out from counts is what it finds by walking, with gaps and without."""
+        for scope in ("s", "t"):
+            store.submit([delivery(scope=scope) for _ in range(450)], lambda *_: None)
+        store.deliver(delivery(scope="t", origin="append"))
+
+        def check() -> None:
+            for scope in ("s", "t", None):
+                for submitted in (False, True):
+                    rows = [row.seq for row in store.messages(scope, submitted=submitted)]
+                    for newest_first in (False, True):
+                        for after, before in ((0, None), (100, 700), (440, 2000), (-5, 300)):
+                            listed = [seq for seq in rows if after < seq < (before or 2000)]
+                            listed = listed[::-1] if newest_first else listed
+                            for skip in (199, 201, 260, 445, 2**70):
+                                found = store.messages(
+                                    scope, after=after, before=before, limit=3, newest_first=newest_first,
+                                    submitted=submitted, skip=skip,
+                                )  # fmt: skip
+                                assert [row.seq for row in found] == listed[skip : skip + 3]
+
+        check()
+        store.remove([1, 2, 500])  # the oldest, and one in the middle
+        check()
+
     def test_the_tally(self, store: Store) -> None:
         assert store.tally() == store.tally("s") == Tally()
         raws = [mail(number, size=10 * number) for number in range(6)]
