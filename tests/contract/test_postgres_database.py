@@ -15,8 +15,9 @@ from mailtrap import clock
 from mailtrap.errors import NotAllowed, OverQuota, StoreError
 from mailtrap.store import postgres_connections, postgres_schema, search
 from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, mail, run_together, submit, uids
+from mailtrap.store.contract.killed import check, killed, line_of
 from mailtrap.store.postgres import PostgresStore
-from mailtrap.store.rows import ALL, INBOX, Hint, Key, Receipt
+from mailtrap.store.rows import ALL, INBOX, Hint, Key
 
 
 @pytest.fixture
@@ -427,57 +428,19 @@ def test_the_lock_of_a_killed_server_is_free(store, database):
 
 # ---------------------------------------------------------------- kill -9
 
-LOAD = """
-import sys, threading
-from mailtrap.store.contract.common import BOB, EVE, delivery
-from mailtrap.store.postgres import PostgresStore
-
-store = PostgresStore(sys.argv[1])
-lock = threading.Lock()
-
-def work(worker):
-    number = 0
-    while True:
-        number += 1
-        name = b"%d-%d" % (worker, number)
-        receipt = store.deliver(delivery(BOB, EVE, raw=b"Subject: %b\\r\\n\\r\\n" % name + b"x" * 3000))
-        with lock:
-            sys.stdout.write(f"{receipt.seq} {receipt.placed[0].uid} {name.decode()}\\n")
-            sys.stdout.flush()
-
-for worker in range(6):
-    threading.Thread(target=work, args=(worker,)).start()
-"""
-
 
 @pytest.mark.parametrize("acknowledged", [1, 100])
 def test_a_killed_server_has_kept_what_it_acknowledged_and_the_other_goes_on(store, db, database, acknowledged):
-    process = subprocess.Popen([sys.executable, "-c", LOAD, database], stdout=subprocess.PIPE, text=True)
-    own: list[Receipt] = []
-    lines = []
-    with process:
-        for line in process.stdout:
-            lines.append(line)
-            own.append(store.deliver(delivery(EVE, BOB, raw=b"Subject: own\r\n\r\n")))
-            if len(lines) == acknowledged:
-                os.kill(process.pid, signal.SIGKILL)
-                break
-        lines += [line for line in process.stdout if line.endswith("\n")]
-    own += [store.deliver(delivery(EVE, BOB, raw=b"Subject: own\r\n\r\n")) for _ in range(5)]
-    rows = store.messages("s")
-    assert [row.seq for row in rows] == list(range(1, store.head() + 1))
-    names = [store.raw(row.seq).split(b"\r\n")[0].removeprefix(b"Subject: ").decode() for row in rows]
-    theirs = [name for name in names if name != "own"]
-    assert len(set(theirs)) == len(theirs)
-    assert len(names) - len(theirs) == len(own)
-    bob, eve = Inbox(store), Inbox(store, key=EVE)
-    assert bob.uids == eve.uids == list(range(1, len(rows) + 1))
-    by_uid = {copy.uid: copy.message.seq for copy in store.copies(bob.id)}
-    for line in lines:
-        seq, uid, name = line.split()
-        assert names[int(seq) - 1] == name
-        assert by_uid[int(uid)] == int(seq)
-    assert db.execute("SELECT count(*) FROM mailtrap.body").fetchone() == (len(rows),)
+    own: list[str] = []
+
+    def deliver():
+        own.append(line_of(store, f"own-{len(own)}"))
+
+    answered = killed(database, acknowledged, each=deliver)
+    for _ in range(5):
+        deliver()
+    messages = check(store, [*answered, *own])
+    assert db.execute("SELECT count(*) FROM mailtrap.body").fetchone() == (messages,)
 
 
 # ---------------------------------------------------------------- the database stops

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from mailtrap import clock
 from mailtrap.store import postgres_index, search
-from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, run_together
+from mailtrap.store.contract.common import BOB, PATIENCE, Inbox, delivery, run_together
 from mailtrap.store.memory import MemoryStore
 from mailtrap.store.postgres import PostgresStore
 from mailtrap.store.query import parse
-from mailtrap.store.rows import ALL, INBOX, Key
 
-from .test_sqlite_search import _leaves, _mails, _of_record, _trees, fill, made, mails
+from .test_sqlite_search import _leaves, _mails, _of_record, _trees, fill, finds_the_same, made, mails
 
 
 def indexed(store: PostgresStore) -> None:
@@ -56,23 +55,7 @@ def test_sql_finds_what_the_predicate_finds(
             db.execute("DELETE FROM mailtrap.words WHERE seq > %s", (done,))
             db.execute("UPDATE mailtrap.indexed SET done = %s", (done,))
     try:
-        for tree in of_record:
-            scope = data.draw(st.sampled_from(["s", "t", None]))
-            page: dict[str, Any] = {
-                "newest_first": data.draw(st.booleans()), "submitted": data.draw(st.booleans()),
-                "skip": data.draw(st.sampled_from([0, 0, 1])), "limit": data.draw(st.sampled_from([None, None, 2])),
-                "after": data.draw(st.sampled_from([0, 0, 2])), "before": data.draw(st.sampled_from([None, None, 6])),
-            }  # fmt: skip
-            scopes = ["s", "t"]
-            expected = memory.find(scope, tree, scopes=scopes, **page)
-            assert list(store.find(scope, tree, scopes=scopes, **page)) == list(expected), (tree, scope, page)
-            counted: dict[str, Any] = {"scopes": scopes, "submitted": page["submitted"]}
-            assert store.count(scope, tree, **counted) == memory.count(scope, tree, **counted), tree
-        for tree in of_mailbox:
-            for key in (BOB, EVE, Key("t", BOB.address), Key("s", ALL)):
-                ours, theirs = memory.mailbox(key, INBOX), store.mailbox(key, INBOX)
-                if ours is not None and theirs is not None:
-                    assert list(store.search(theirs.id, tree)) == list(memory.search(ours.id, tree)), tree
+        finds_the_same(memory, store, of_record, of_mailbox, data)
     finally:
         store.close()
         postgres.free.append(name)

@@ -1,13 +1,9 @@
 """The SQLite store's file: what survives, and what is refused untouched."""
 
 import gc
-import os
 import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +16,7 @@ from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.store import sqlite_schema
 from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, mail, run_together, submit
+from mailtrap.store.contract.killed import check, killed
 from mailtrap.store.rows import ALL, INBOX, Hint, Key, Receipt, Target
 from mailtrap.store.sqlite import SQLiteStore
 from mailtrap.store.sqlite_writer import Outcome
@@ -636,54 +633,13 @@ def test_damage_that_is_found_later_is_a_store_error(path: Path) -> None:
 
 # ---------------------------------------------------------------- kill -9
 
-LOAD = """
-import sys, threading
-from mailtrap.store.sqlite import SQLiteStore
-from mailtrap.store.contract.common import BOB, EVE, delivery
 
-store = SQLiteStore(sys.argv[1])
-lock = threading.Lock()
-
-def work(worker):
-    number = 0
-    while True:
-        number += 1
-        name = b"%d-%d" % (worker, number)
-        receipt = store.deliver(delivery(BOB, EVE, raw=b"Subject: %b\\r\\n\\r\\n" % name + b"x" * 3000))
-        with lock:
-            sys.stdout.write(f"{receipt.seq} {receipt.placed[0].uid} {name.decode()}\\n")
-            sys.stdout.flush()
-
-for worker in range(6):
-    threading.Thread(target=work, args=(worker,)).start()
-"""
-
-
+@pytest.mark.parametrize("options", ["", "?compress=zstd"])
 @pytest.mark.parametrize("acknowledged", [1, 60, 250])
-def test_a_killed_process_has_kept_what_it_acknowledged(path: Path, acknowledged: int) -> None:
-    process = subprocess.Popen([sys.executable, "-c", LOAD, str(path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if len(lines) == acknowledged:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    lines += [line for line in process.stdout if line.endswith("\n")]
-    process.stdout.close()
-    process.wait(PATIENCE)
+def test_a_killed_process_has_kept_what_it_acknowledged(path: Path, acknowledged: int, options: str) -> None:
+    answered = killed(f"sqlite:///{path}{options}", acknowledged)
     store = SQLiteStore(path)
-    rows = store.messages("s")
-    assert [row.seq for row in rows] == list(range(1, store.head() + 1))
-    names = [store.raw(row.seq).split(b"\r\n")[0].removeprefix(b"Subject: ").decode() for row in rows]
-    assert len(set(names)) == len(names)
-    bob, eve = Inbox(store), Inbox(store, key=EVE)
-    assert bob.uids == eve.uids == list(range(1, len(rows) + 1))
-    by_uid = {copy.uid: copy.message.seq for copy in store.copies(bob.id)}
-    for line in lines:
-        seq, uid, name = line.split()
-        assert names[int(seq) - 1] == name
-        assert by_uid[int(uid)] == int(seq)
-    assert store.deliver(delivery(BOB)).seq == len(rows) + 1
+    messages = check(store, answered)
+    assert store.deliver(delivery(BOB)).seq == messages + 1
     store.close()
     assert integrity(path) == "ok"

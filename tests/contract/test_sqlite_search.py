@@ -240,6 +240,29 @@ def _trees(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
+def finds_the_same(
+    memory: MemoryStore, store: Store, of_record: list[Any], of_mailbox: list[Any], data: st.DataObject
+) -> None:
+    """A store finds what the one in memory finds, of all messages and of each mailbox."""
+    for tree in of_record:
+        scope = data.draw(st.sampled_from(["s", "t", None]))
+        page: dict[str, Any] = {
+            "newest_first": data.draw(st.booleans()), "submitted": data.draw(st.booleans()),
+            "skip": data.draw(st.sampled_from([0, 0, 1])), "limit": data.draw(st.sampled_from([None, None, 2])),
+            "after": data.draw(st.sampled_from([0, 0, 2])), "before": data.draw(st.sampled_from([None, None, 6])),
+        }  # fmt: skip
+        scopes = ["s", "t"]
+        expected = memory.find(scope, tree, scopes=scopes, **page)
+        assert list(store.find(scope, tree, scopes=scopes, **page)) == list(expected), (tree, scope, page)
+        counted: dict[str, Any] = {"scopes": scopes, "submitted": page["submitted"]}
+        assert store.count(scope, tree, **counted) == memory.count(scope, tree, **counted), tree
+    for tree in of_mailbox:
+        for key in (BOB, EVE, Key("t", BOB.address), Key("s", ALL)):
+            ours, theirs = memory.mailbox(key, INBOX), store.mailbox(key, INBOX)
+            if ours is not None and theirs is not None:
+                assert list(store.search(theirs.id, tree)) == list(memory.search(ours.id, tree)), tree
+
+
 _state = st.sampled_from(["indexed", "half", "not"])
 
 
@@ -271,23 +294,7 @@ def test_sql_finds_what_the_predicate_finds(
             index._bury(db)
         db.close()
     try:
-        for tree in of_record:
-            scope = data.draw(st.sampled_from(["s", "t", None]))
-            page: dict[str, Any] = {
-                "newest_first": data.draw(st.booleans()), "submitted": data.draw(st.booleans()),
-                "skip": data.draw(st.sampled_from([0, 0, 1])), "limit": data.draw(st.sampled_from([None, None, 2])),
-                "after": data.draw(st.sampled_from([0, 0, 2])), "before": data.draw(st.sampled_from([None, None, 6])),
-            }  # fmt: skip
-            scopes = ["s", "t"]
-            expected = memory.find(scope, tree, scopes=scopes, **page)
-            assert list(store.find(scope, tree, scopes=scopes, **page)) == list(expected), (tree, scope, page)
-            counted: dict[str, Any] = {"scopes": scopes, "submitted": page["submitted"]}
-            assert store.count(scope, tree, **counted) == memory.count(scope, tree, **counted), tree
-        for tree in of_mailbox:
-            for key in (BOB, EVE, Key("t", BOB.address), Key("s", ALL)):
-                ours, theirs = memory.mailbox(key, INBOX), store.mailbox(key, INBOX)
-                if ours is not None and theirs is not None:
-                    assert list(store.search(theirs.id, tree)) == list(memory.search(ours.id, tree)), tree
+        finds_the_same(memory, store, of_record, of_mailbox, data)
     finally:
         store.close()
         shutil.rmtree(path)
