@@ -1,6 +1,7 @@
 """The SQLite store's file: what survives, and what is refused untouched."""
 
 import gc
+import os
 import random
 import shutil
 import sqlite3
@@ -503,6 +504,49 @@ def test_a_folder_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
         SQLiteStore(tmp_path)
     with pytest.raises(StoreError, match="nowhere"):
         SQLiteStore(tmp_path / "nowhere" / "mail.db")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none")
+def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match="no file"):
+        SQLiteStore(path)
+    assert not Path(f"{path}-search").exists()
+
+
+def test_a_file_that_may_only_be_read_is_refused_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(path, 3)
+    path.chmod(0o444)
+    if os.access(path, os.W_OK):  # root may do anything
+        monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    refused(path, "read only")
+
+
+def test_a_file_that_ends_within_its_header_is_damaged(path: Path) -> None:
+    made(path)
+    path.write_bytes(path.read_bytes()[:50])
+    refused(path, "ends within its header")
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_log_that_is_missing_costs_what_was_in_it_only(path: Path, tmp_path: Path, suffix: str) -> None:
+    store = SQLiteStore(path)
+    Inbox(store, 3)
+    other = sqlite3.connect(path)
+    assert other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[0] == 0
+    other.close()
+    store.deliver(delivery(BOB))
+    crashed = tmp_path / "crashed.db"
+    for each in ("", "-wal", "-shm"):
+        if each != suffix:
+            shutil.copy(f"{path}{each}", f"{crashed}{each}")
+    store.close()
+    store = SQLiteStore(crashed)
+    kept = 3 if suffix == "-wal" else 4
+    assert [row.seq for row in store.messages()] == list(range(1, kept + 1))
+    assert store.deliver(delivery(BOB)).seq == kept + 1
+    store.close()
+    assert integrity(crashed) == "ok"
 
 
 def test_a_truncated_file_is_refused(path: Path) -> None:

@@ -85,6 +85,18 @@ def test_the_file_shrinks_when_all_is_deleted(path: Path, watched: Watched) -> N
     store.close()
 
 
+def test_to_remove_all_takes_little_of_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SQLiteStore(path)
+    fill(store)
+    monkeypatch.setattr(Vacuum, "step", lambda vacuum: False)
+    log = Path(f"{path}-wal")
+    store.close()  # which empties the log
+    store = SQLiteStore(path)
+    store.clear("s")
+    assert log.stat().st_size < 600_000  # of 3 MB of mail
+    store.close()
+
+
 def test_what_is_kept_is_kept_when_pages_move(path: Path, watched: Watched) -> None:
     store = SQLiteStore(path)
     fill(store)

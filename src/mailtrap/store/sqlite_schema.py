@@ -6,6 +6,7 @@ Migrations only go forward. A file that is not ours, is newer than we are, or is
 
 import os
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from . import sqlite_bodies
 
 APPLICATION_ID: Final = 0x6D747270  # "mtrp"
 MAGIC: Final = b"SQLite format 3\0"
+HEADER: Final = 100  # octets
 BUSY: Final = 10.0  # seconds to wait for another process
 CHECKED: Final = 32 * 1024 * 1024  # octets of a file up to which it is checked wholly when it is opened
 
@@ -185,18 +187,24 @@ def connect(path: str) -> sqlite3.Connection:
 def _examine(path: str) -> bool:
     """Whether the file is new; what is not ours is found without opening it as a database."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  opening a pipe would wait for its other end
+            raise StoreError(f"{path} cannot be opened: it is no file")
         with Path(path).open("rb") as file:
-            header = file.read(100)
+            header = file.read(HEADER)
     except FileNotFoundError:
         return True
     except OSError as error:
         raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
     except ValueError as error:
         raise StoreError(f"{path!r} cannot be the name of a file: {error}") from error
+    if not os.access(path, os.W_OK):  # else it would be found out by the first mail
+        raise StoreError(f"{path} cannot be used as a store: it may be read only")
     if not header:
         return True
     if not header.startswith(MAGIC):
         raise StoreError(f"{path} is not a mailtrap store: it is no SQLite file")
+    if len(header) < HEADER:
+        raise StoreError(f"{path} is damaged: it ends within its header")
     if not Path(f"{path}-journal").exists():  # with one, the header may be from before a recovery
         _refuse(path, int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big"))
     return False
