@@ -15,7 +15,8 @@ from .base import Store
 from .rows import ALL, INBOX, CopyRow, Key, MessageRow
 from .search import And, Not, Or, Tree
 
-_PAGE: Final = 500  # messages looked at in one go
+_FIRST: Final = 50  # messages looked at in one go: so many at first, as whoever shows a page needs no more
+_PAGE: Final = 500  # and then more each time, up to so many
 _HIDDEN: Final = frozenset({"\\Seen"})
 
 
@@ -28,13 +29,14 @@ def find(
     boxes: dict[str, int | None] = {}
 
     def pages() -> Iterator[MessageRow]:
-        low, high = after, before
+        low, high, size = after, before, min(_FIRST, _PAGE)
         while rows := store.messages(
-            scope, after=low, before=high, limit=_PAGE, newest_first=newest_first, submitted=submitted
+            scope, after=low, before=high, limit=size, newest_first=newest_first, submitted=submitted
         ):
             yield from _fitting(store, rows, test, kinds, boxes)
-            if len(rows) < _PAGE:
+            if len(rows) < size:
                 return
+            size = min(2 * size, _PAGE)
             if newest_first:
                 high = rows[-1].seq
             else:
@@ -132,8 +134,9 @@ def among(
         return
     test, kinds, _ = search.predicate(bound(tree, store.life, lambda filed: _seqs(store, filed, scopes)))
     boxes: dict[str, int | None] = {}
-    rest = iter(seqs)
-    while page := list(islice(rest, _PAGE)):
+    rest, size = iter(seqs), min(_FIRST, _PAGE)
+    while page := list(islice(rest, size)):
+        size = min(2 * size, _PAGE)
         asked = page if unsure is None else [seq for seq in page if seq in unsure]
         rows = [row for row in store.rows(asked) if row is not None]
         fitting = {row.seq for row in _fitting(store, rows, test, kinds, boxes)}

@@ -246,6 +246,24 @@ def test_more_than_one_page_is_looked_through(server: MailServer, monkeypatch: p
     assert [message.subject for message in server.search("ann")] == ["4", "3", "2", "1", "0"]
 
 
+def test_what_is_looked_through_grows(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailtrap.store.finding._FIRST", 1)
+    looked: list[int] = []
+    store = server._parts.store
+    facts = store.facts
+    monkeypatch.setattr(store, "facts", lambda seqs, kinds: looked.append(len(seqs)) or facts(seqs, kinds))
+    for number in range(9):
+        server.send(mail(f"{number}", "even" if number % 2 == 0 else "odd"), recipients="bob@example.com")
+    assert [message.subject for message in server.search("even", limit=1)] == ["8"]
+    if not store.blocking:  # else what the index knows by then is not looked at
+        assert looked == [1]  # who wants one message does not wait for the text of all
+    looked.clear()
+    assert [message.subject for message in server.search("even")] == ["8", "6", "4", "2", "0"]
+    if not store.blocking:
+        assert looked == [1, 2, 4, 2]
+    assert [message.subject for message in server.search("odd", newest_first=False)] == ["1", "3", "5", "7"]
+
+
 def test_as_a_criterion_of_waits(server: MailServer) -> None:
     server.send(mail("One"), recipients="bob@example.com")
     server.deliver(mail("Two"), recipients="bob@example.com")
