@@ -13,7 +13,7 @@ from .distribution import require
 # The server's settings that an ini file can say, as ``mailtrap_<name>``: kind and meaning. ``mailtrap.config`` is the
 # truth; it is not asked, because a plugin that is loaded at each start of pytest imports nothing. A test compares.
 INI: Final[dict[str, tuple[str, str]]] = {
-    "store": ("text", "where mail is kept: memory, sqlite:///PATH, or postgresql://..."),
+    "store": ("text", "where mail is kept: memory, sqlite:///PATH, sqlite:///PATH?compress=zstd, or postgresql://..."),
     "host": ("text", "the address that listeners are bound to"),
     "hostname": ("text", "the server's name in greetings and certificates"),
     "smtp_port": ("port", "SMTP; 0 is a free port, empty is off"),
