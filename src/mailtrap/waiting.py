@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 from . import clock
 from .errors import (
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     M = TypeVar("M", bound=Message)
 
+# Seconds in which a client reads that it may idle. Clients that read ahead (IMAPClient) do not look at what came in one
+# piece with that line, so what a test does at once would not wake them.
+_CONTINUATION: Final = 0.01
 _T = TypeVar("_T")
 
 
@@ -248,7 +251,7 @@ class Waits:
         return self._source.given(found)[0]
 
     def command(self, command: str, protocol: str, user: str | None, timeout: float | None) -> "Session":
-        """The session that carries out a command now, or the next that does."""
+        """The session that carries out a command now, or the next that does; of IDLE, when its client may listen."""
         __tracebackhide__ = True
         wanted = command.upper()
         heard: list[Session] = []
@@ -270,12 +273,17 @@ class Waits:
 
         end = self._source.listen(listener)
         try:
-            for session in self._source.open_sessions():
-                if fits(session) and (commands := session.commands) and commands[-1].verb == wanted:
-                    return session
-            return self.until(lambda: heard[0] if heard else None, timeout, error)
+            heard += [
+                session
+                for session in self._source.open_sessions()
+                if fits(session) and (commands := session.commands) and commands[-1].verb == wanted
+            ]
+            found = self.until(lambda: heard[0] if heard else None, timeout, error)
         finally:
             end()
+        if wanted == "IDLE":
+            clock.sleep(_CONTINUATION)
+        return found
 
     # ------------------------------------------------------------ how
 
