@@ -1,5 +1,6 @@
 """The PostgreSQL store's database: what it refuses, what it survives, and how it is written."""
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from mailtrap.store import postgres_connections, postgres_schema, search
 from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, mail, run_together, submit, uids
 from mailtrap.store.contract.killed import check, killed, line_of
 from mailtrap.store.postgres import PostgresStore
+from mailtrap.store.postgres_listener import Listener
 from mailtrap.store.rows import ALL, INBOX, Hint, Key
 
 
@@ -169,7 +171,14 @@ def test_what_waits_is_one_transaction(store, db):
         for _ in range(99):
             store.submit([delivery(BOB)], finish)
     assert done.wait(PATIENCE)
-    assert len(list(db.notifies(timeout=0))) == 2  # the first, which had begun, and all others
+    told: list[int] = []  # a notification reaches a listener some time after the commit
+
+    def heard_of_all() -> bool:
+        told.extend(json.loads(notification.payload)[1] for notification in db.notifies(timeout=0))
+        return told[-1:] == [store.head()]
+
+    until(heard_of_all)
+    assert len(told) == 2  # the first, which had begun, and all others
     assert Inbox(store).uids == list(range(1, 101))
 
 
@@ -375,6 +384,27 @@ def test_a_listener_that_was_cut_off_hears_of_all_that_it_missed(store, other, d
     until(lambda: any(gone.id in hint.mailboxes for hint in hints))
     until(lambda: any(hint.mailboxes.get(box.id) == box.modseq for hint in hints))
     assert seen == list(range(1, store.head() + 1))
+
+
+def test_what_is_committed_while_a_listener_catches_up_is_told(store, other, db, monkeypatch):
+    hints: list[Hint] = []
+    other.subscribe_hints(hints.append)
+    box = Inbox(store)
+    asked = Listener._state
+
+    def slowly(listener, connection):
+        found = asked(listener, connection)
+        seq = store.deliver(delivery(BOB)).seq
+        until(lambda: connection.one("SELECT pg_notification_queue_usage()") == (0,))  # and takes notifications in
+        connection.one("SELECT 1")
+        committed.append(seq)
+        return found
+
+    committed: list[int] = []
+    monkeypatch.setattr(Listener, "_state", slowly)
+    until(lambda: cut(db, LISTENING))
+    until(lambda: committed)
+    until(lambda: any(hint.seq >= committed[0] and box.id in hint.mailboxes for hint in hints))
 
 
 def test_a_listener_that_was_cut_off_tells_of_accounts(store, other, db):

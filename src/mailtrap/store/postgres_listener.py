@@ -36,6 +36,7 @@ class Listener:
         self._server = server
         self._teller = teller
         self._closing = threading.Event()
+        self._between: list[str] = []  # notified while something was asked: then psycopg takes them in
         db = self._listening()
         # where the store and its mailboxes are, as far as was told
         self._head, self._known, self._accounts = self._state(db)
@@ -80,6 +81,7 @@ class Listener:
 
     def _listening(self) -> Database:
         db = self._connect()
+        db.connection.add_notify_handler(lambda notification: self._between.append(notification.payload))
         try:
             db.execute(f"LISTEN {CHANNEL}")
         except psycopg.Error:
@@ -109,7 +111,8 @@ class Listener:
             selector.register(connection.socket, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while not self._closing.is_set():
-                outcomes = []
+                outcomes = [outcome for payload in self._between for outcome in self._heard(payload)]
+                self._between.clear()
                 while (notify := connection.notifies()) is not None:
                     outcomes += self._heard(notify.extra)
                 if outcomes:
@@ -117,7 +120,7 @@ class Listener:
                 selector.select()
                 connection.consume_input()
 
-    def _heard(self, payload: bytes) -> list[Outcome]:
+    def _heard(self, payload: str | bytes) -> list[Outcome]:
         server, seq, told, keys = json.loads(payload)
         mailboxes = {int(id_): modseq for id_, modseq in told.items()}
         accounts = frozenset(Key(*key) for key in keys)
