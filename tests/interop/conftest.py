@@ -209,7 +209,7 @@ def library(absent):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if error.name != name:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):  # neither it nor its package
                 raise
             return absent(f"the module {name} is not installed")
 
