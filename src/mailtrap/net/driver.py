@@ -13,7 +13,7 @@ Invariants:
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from enum import Enum
-from threading import get_ident
+from threading import Event, get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import clock, limits
@@ -60,6 +60,7 @@ class State(Enum):
 _RUNNING, _PARKED, _WORKING = State.RUNNING, State.PARKED, State.WORKING
 _WAITING, _HANDSHAKE, _OVER = State.WAITING, State.HANDSHAKE, State.OVER
 _TURNS: Final = range(limits.STEPS)
+_PATIENCE: Final = 1.0  # seconds that who disconnects waits for the loop
 _WRITE_HIGH: Final = limits.WRITE_HIGH
 _WRITE_CHUNK: Final = limits.WRITE_CHUNK
 _UNPARSED_HIGH: Final = limits.UNPARSED_HIGH
@@ -209,7 +210,18 @@ class Driver(Connection):
             done(None, error)
 
     def _disconnect(self) -> None:
-        self.hub.thread.post(self.abort)  # from any thread
+        """From any thread. It has happened on return: what the client sends then is not answered any more."""
+        if get_ident() == self.hub.thread.ident:
+            self.abort()
+            return
+        done = Event()
+
+        def run() -> None:
+            self.abort()
+            done.set()
+
+        self.hub.thread.post(run)
+        done.wait(_PATIENCE)  # a loop that has stopped drops it, and has closed the connection itself
 
     # ------------------------------------------------------------ input
 
