@@ -5,8 +5,9 @@ import os
 import random
 import shutil
 import sqlite3
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -567,12 +568,24 @@ def test_a_file_with_garbage_in_it_is_refused(path: Path, seed: int) -> None:
     refused(path, "damaged|malformed|cannot be used")
 
 
-def test_those_who_make_it_at_the_same_time_have_one_file(path: Path) -> None:
+@pytest.fixture
+def often() -> Iterator[None]:
+    """Threads take turns after each few instructions."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_those_who_make_it_at_the_same_time_have_one_file(path: Path, attempt: int, often: None) -> None:
     stores: list[SQLiteStore] = []
     run_together(*[lambda: stores.append(SQLiteStore(path))] * 6)
     assert len({store.life() for store in stores}) == 1
     for number, store in enumerate(stores, start=1):
         assert store.deliver(delivery(BOB)).seq == number
+        assert store._index is not None
+        assert store._index.usable
         store.close()
     assert integrity(path) == "ok"
     db = sqlite3.connect(path)

@@ -65,10 +65,13 @@ class SQLiteStore(SQLStore):
         )
         with self._read() as db:
             (self._life,) = db.execute("SELECT life FROM state").fetchone()
+        with self._read(once=True) as db:
+            db.execute("BEGIN IMMEDIATE")  # one process at a time makes an index, or throws another's away
+            index = Index(f"{self._path}-search", self._life, self._after, lambda error: self.report(error))
         for db in self._idle:  # they do not see the index
             db.close()
         self._idle.clear()
-        self._index = Index(f"{self._path}-search", self._life, self._after, lambda error: self.report(error))
+        self._index = index
         self._index.wake()
 
     # ------------------------------------------------------------ reading and writing

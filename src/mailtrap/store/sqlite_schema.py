@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from .. import clock
 from ..errors import StoreError
 from . import sqlite_bodies
 
@@ -149,6 +150,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX body_packed ON body (seq) WHERE form != 0",
     ),
 )
+_AGAIN: Final = 0.005  # seconds until what SQLite does not wait for is tried again
 _PACKED: Final = 4  # the form from which on bytes may be compressed
 
 
@@ -162,15 +164,30 @@ def prepare(path: str) -> None:
     try:
         db = connect(path)
         try:
+            db.execute("BEGIN")  # all that is checked is of one moment: another process may be making the file
             _check(db, path, new)
+            db.execute("COMMIT")
             _migrate(db, path)
-            (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+            mode = _write_ahead(db)
             if mode != "wal":
                 raise StoreError(f"{path} cannot be used as a store: its file system has no shared memory for SQLite")
         finally:
             db.close()
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be used as a store: {error}") from error
+
+
+def _write_ahead(db: sqlite3.Connection) -> str:
+    """Have changes written ahead; gives the mode that the file is in."""
+    end = clock.monotonic() + BUSY
+    while True:
+        try:
+            (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+            return str(mode)
+        except sqlite3.OperationalError as error:  # this one statement does not wait for those who look at the file
+            if "locked" not in str(error) or clock.monotonic() > end:
+                raise
+        clock.sleep(_AGAIN)
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -234,8 +251,9 @@ def _check(db: sqlite3.Connection, path: str, new: bool) -> None:
 
 
 def _identity(db: sqlite3.Connection) -> tuple[int, int]:
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
+    """The application and the number of the form, both of the same moment."""
+    query = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
+    application, version = db.execute(query).fetchone()
     return application, version
 
 
