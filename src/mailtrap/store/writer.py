@@ -2,6 +2,9 @@
 
 So deliveries share the price of a commit. ``Job.finish`` is called after the commit, and only then; it may use the
 store: a job that is given from the writing thread is written at once.
+
+Who has been answered often comes again in a moment. Without a short wait for them, who came during a commit would make
+up the next, and the others the one after: twice as many commits as there need be.
 """
 
 import threading
@@ -11,11 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from .. import clock
 from ..errors import StoreError
 
 W = TypeVar("W")
 
 _GROUP: Final = 500  # jobs in one go
+_WORTH: Final = 0.5  # of the time that the last go took: so long it is waited for the jobs that may join the next
+_IN_VAIN: Final = 20  # goes without such a wait after one in which they did not come
 
 
 @dataclass(slots=True)
@@ -34,6 +40,10 @@ class Writer(ABC, Generic[W]):
         self._jobs: deque[Job[W]] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._wanted = 1  # jobs that the thread is to be woken for
+        self._together = 0  # jobs that may come together
+        self._took = 0.0  # seconds for the last go
+        self._alone = 0  # goes without a wait that are left
         self._thread = threading.Thread(target=self._run, name="mailtrap-store", daemon=True)
 
     def start(self) -> None:
@@ -46,7 +56,8 @@ class Writer(ABC, Generic[W]):
             refused = self._closing
             if not refused:
                 self._jobs.append(job)
-                self._wake.notify()
+                if len(self._jobs) >= self._wanted:
+                    self._wake.notify()
         if refused:
             self._finish(job, None, StoreError("the store is closed"))
 
@@ -84,7 +95,10 @@ class Writer(ABC, Generic[W]):
     def _run(self) -> None:
         try:
             while jobs := self._next():
+                began = clock.monotonic()
                 self._write(jobs)
+                self._took = clock.monotonic() - began
+                self._together = len(jobs) + len(self._jobs)
         finally:
             self._release()
 
@@ -95,10 +109,23 @@ class Writer(ABC, Generic[W]):
                 while not (self._jobs or self._closing or tidying):
                     self._wake.wait()
                 if self._jobs:
+                    self._gather()
                     return [self._jobs.popleft() for _ in range(min(len(self._jobs), _GROUP))]
                 if self._closing:
                     return []
             tidying = self._tidy()
+
+    def _gather(self) -> None:
+        """Wait a little for those who were answered last, where others wait already."""
+        if len(self._jobs) >= self._together or self._closing:
+            return
+        if self._alone:
+            self._alone -= 1
+            return
+        self._wanted = min(self._together, _GROUP)
+        if not self._wake.wait_for(lambda: len(self._jobs) >= self._wanted or self._closing, self._took * _WORTH):
+            self._alone = _IN_VAIN
+        self._wanted = 1
 
     def _tidy(self) -> bool:
         """Nothing waits: do a little of what nobody waits for; whether there is more of it."""
