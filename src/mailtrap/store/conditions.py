@@ -1,6 +1,6 @@
 """Conditions on a message as a whole, beside those of IMAP: envelope, origin, session, attachments, where it is filed.
 
-They stand in the same trees as those of ``search``, and are tested of a copy in the record (the account ``all``).
+They stand in the same trees as those of ``tree``, and are tested of a copy in the record (the account ``all``).
 ``Filed`` and ``After`` ask the store: ``finding`` puts ``Seqs``, and ``After`` without a life, in their place before a
 tree is compiled.
 """
