@@ -109,6 +109,10 @@ class Record:
         """Take messages and their copies away; how many there were."""
         return self._parts.store.remove([message.seq for message in messages])
 
+    def delete_all(self, *, all_scopes: bool = False, submitted: bool = False) -> int:
+        """Take all messages of the scope and their copies away, as ``page()`` would give them; how many there were."""
+        return self._parts.store.remove_all(None if all_scopes else self._scope.name, submitted=submitted)
+
     def record_flags(self, messages: Iterable[Message]) -> dict[int, frozenset[str]]:
         """Read state and tags of messages of whatever scopes, by ``seq``; those hidden in the record are not in it."""
         found: dict[int, frozenset[str]] = {}

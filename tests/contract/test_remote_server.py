@@ -313,6 +313,12 @@ def test_delete_and_clear(server: MailServer) -> None:
         send(server, str(number))
     assert server.delete(server.messages[:1]) == 1
     assert [message.subject for message in server.messages] == ["1", "2", "3"]
+    server.deliver(b"Subject: placed\r\n\r\n", recipients="bob@example.com")
+    assert server.delete_all(submitted=True) == 3
+    assert [message.subject for message in server.page()] == ["placed"]
+    assert server.delete_all() == 1
+    assert server.page() == []
+    send(server, "again")
     server.clear()
     assert server.messages == []
     assert server.mailbox("bob@example.com").messages == []

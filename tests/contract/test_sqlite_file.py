@@ -102,6 +102,22 @@ def test_a_session_goes_with_its_last_message(path: Path) -> None:
     db.close()
 
 
+@pytest.mark.parametrize("scope", [None, "s"])
+def test_sessions_and_bytes_go_with_all_messages_of_a_scope(path: Path, scope: str | None) -> None:
+    store = SQLiteStore(path)
+    ours, both = make_session(0), make_session(1)
+    for session, name in ((ours, "s"), (both, "s"), (both, "t"), (None, "s")):
+        store.deliver(delivery(BOB, session=session, scope=name))
+    store.remove_all(scope, submitted=True)
+    store.close()
+    db = sqlite3.connect(path)
+    left = [] if scope is None else [(3,)]
+    assert db.execute("SELECT id FROM session").fetchall() == ([] if scope is None else [(both.id,)])
+    assert db.execute("SELECT seq FROM body").fetchall() == db.execute("SELECT seq FROM message").fetchall() == left
+    assert db.execute("SELECT DISTINCT message FROM copy").fetchall() == left
+    db.close()
+
+
 def test_no_bytes_of_a_removed_message_are_kept(path: Path) -> None:
     store = SQLiteStore(path)
     Inbox(store, 5)

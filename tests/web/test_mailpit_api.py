@@ -199,6 +199,20 @@ def test_delete_without_ids_is_all(server: MailServer, client: FlaskClient, body
     assert server.messages == []
 
 
+def test_delete_of_all_is_of_what_lists_show(server: MailServer, client: FlaskClient) -> None:
+    inner = server.scope("inner")
+    for view in (server, inner):
+        view.send(mail("Sent"), recipients="bob@example.com")
+        view.deliver(mail("Placed"), recipients="bob@example.com")
+    assert client.delete("/api/v1/messages?scope=inner").text == "ok"
+    left = [(message.scope, message.subject) for message in server.page(all_scopes=True, newest_first=False)]
+    assert left == [("", "Sent"), ("", "Placed"), ("inner", "Placed")]
+    copies = inner.account("bob@example.com").mailbox().messages  # it began as a copy of the outer one
+    assert [copy.message.scope for copy in copies] == ["", "", "inner"]
+    assert client.delete("/api/v1/messages?scope=*").text == "ok"
+    assert [message.subject for message in server.page(all_scopes=True)] == ["Placed", "Placed"]
+
+
 def test_a_form_chooses_too(server: MailServer, client: FlaskClient) -> None:
     ids = [send(server, mail(str(number))) for number in range(2)]
     client.put("/api/v1/messages", data={"ids": ids[0], "Read": "true"})

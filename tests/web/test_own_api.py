@@ -248,6 +248,8 @@ def test_clear_and_delete_by_id(server: MailServer, client: FlaskClient) -> None
     ids = [send(server) for _ in range(4)]
     assert client.delete("/api/mailtrap/messages", json={"ids": ids[:1]}).json == {"deleted": 1}
     assert client.delete("/api/mailtrap/messages", json={"ids": "x"}).status_code == 400
+    assert client.delete("/api/mailtrap/messages", json={"submitted": "x"}).status_code == 400
+    assert client.delete("/api/mailtrap/messages", json={"submitted": True, "ids": []}).status_code == 400
     assert len(server.messages) == 3
     assert client.delete("/api/mailtrap/messages").json == {"deleted": 3}
     assert not server.messages

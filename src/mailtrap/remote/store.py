@@ -173,6 +173,11 @@ class RemoteStore:
         ids = [id_ for seq in seqs if (id_ := self._ids.get(seq)) is not None]
         return int(self._client.json("DELETE", "/messages", body={"ids": ids})["deleted"])
 
+    def remove_all(self, scope: str | None = None, *, submitted: bool = False) -> int:
+        """Take all messages away, of one scope or of all, or those that were submitted; how many there were."""
+        query = {"scope": "*" if scope is None else scope}
+        return int(self._client.json("DELETE", "/messages", query, {"submitted": submitted})["deleted"])
+
     def copies_of(self, seq: int) -> Sequence[tuple[MailboxRow, CopyRow]]:
         """The copies of a message now."""
         if (id_ := self._ids.get(seq)) is None:

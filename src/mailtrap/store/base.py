@@ -199,6 +199,13 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def remove_all(self, scope: str | None = None, *, submitted: bool = False) -> int:
+        """Take away the messages that ``messages(scope, submitted=submitted)`` gives, as ``remove`` does; how many.
+
+        It makes no object for each.
+        """
+
+    @abstractmethod
     def clear(self, scope: str) -> None:
         """Take away all messages of a scope, and all copies in its accounts. Accounts and mailboxes stay."""
 

@@ -8,6 +8,7 @@ import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from threading import Lock
 from typing import Final
 
@@ -275,10 +276,26 @@ class MemoryStore(Store):
         with self._lock:
             self._check_open()
             messages = {row for seq in seqs if (row := self._row(seq)) is not None}
-            gone: dict[Mailbox, list[int]] = {}
-            self._find_copies(messages, gone)
-            self._forget(messages, evicted=evicted)
-            hint = self._take_away(gone)
+            hint = self._remove(messages, evicted=evicted)
+        return self._removed(messages, hint)
+
+    def remove_all(self, scope: str | None = None, *, submitted: bool = False) -> int:
+        with self._lock:
+            self._check_open()
+            scopes = self._directory.scopes
+            asked = [kept for name, kept in scopes.items() if scope is None or name == scope]
+            seqs = chain.from_iterable(kept.submitted if submitted else kept.seqs for kept in asked)
+            messages = {row for seq in seqs if (row := self._row(seq)) is not None}
+            hint = self._remove(messages)
+        return self._removed(messages, hint)
+
+    def _remove(self, messages: Collection[MessageRow], *, evicted: bool = False) -> Hint:
+        gone: dict[Mailbox, list[int]] = {}
+        self._find_copies(messages, gone)
+        self._forget(messages, evicted=evicted)
+        return self._take_away(gone)
+
+    def _removed(self, messages: Collection[MessageRow], hint: Hint) -> int:
         if messages:
             self._facts.discard([message.seq for message in messages])
             self._tell(hint)

@@ -24,8 +24,9 @@ from .postgres_schema import prepare
 from .postgres_work import Bodies, PostgresWork
 from .postgres_writer import PostgresWriter, as_store_error
 from .rows import Delivery, MessageRow, Receipt
+from .sql_directory import Retry
 from .sql_store import SQLStore
-from .sql_work import Retry, Work
+from .sql_work import Work
 from .writer import Job
 
 _ATTEMPTS: Final = 10  # at a command that others got in the way of

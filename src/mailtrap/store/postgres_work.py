@@ -14,10 +14,10 @@ from .directory import canonical
 from .hints import Outcome
 from .postgres_connections import Database
 from .rows import ALL, INBOX, Delivery, Key, MessageRow
-from .sql_directory import Account
+from .sql_directory import Account, Retry
 from .sql_rows import Rows
 from .sql_values import text
-from .sql_work import Retry, Work
+from .sql_work import Work
 
 CHANNEL: Final = "mailtrap"
 Bodies = Mapping[int, Sequence[int]]  # by id() of the delivery, which may be given more than once
@@ -64,9 +64,9 @@ class PostgresWork(Work):
     def _keep(self, row: MessageRow, delivery: Delivery) -> None:
         self._messages.append((*self._columns(row), self._bodies[id(delivery)].pop()))
 
-    def _drop_bodies(self, marks: str, seqs: Sequence[int]) -> None:
-        self.db.execute(f"DELETE FROM words WHERE seq IN ({marks})", seqs)  # noqa: S608
-        self.db.execute(f"DELETE FROM body WHERE id IN (SELECT body FROM message WHERE seq IN ({marks}))", seqs)  # noqa: S608
+    def _drop_bodies(self, seqs: str, values: Sequence[Any]) -> None:
+        self.db.execute(f"DELETE FROM words WHERE seq IN ({seqs})", values)  # noqa: S608
+        self.db.execute(f"DELETE FROM body WHERE id IN (SELECT body FROM message WHERE seq IN ({seqs}))", values)  # noqa: S608
 
     # ------------------------------------------------------------ groups
 

@@ -11,7 +11,7 @@ from .hints import Outcome, Teller
 from .postgres_connections import Database, first_line
 from .postgres_work import Bodies, PostgresWork, insert_bodies
 from .rows import Delivery
-from .sql_work import Retry
+from .sql_directory import Retry
 from .writer import Job, Writer
 
 Batch = Sequence[Delivery]

@@ -32,6 +32,10 @@ _COUNT: Final = """INSERT INTO scope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFL
 REFUSED: Final = "the account all is the record of messages: nothing is put there or changed"
 
 
+class Retry(Exception):
+    """Others changed what the job is about before it had it locked: it is to be run again."""
+
+
 class Box:
     """A mailbox while a job works on it."""
 

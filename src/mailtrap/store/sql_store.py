@@ -189,6 +189,11 @@ class SQLStore(Store):
         self._forget(removed)
         return int(count)
 
+    def remove_all(self, scope: str | None = None, *, submitted: bool = False) -> int:
+        count, removed = self._write(lambda work: (work.remove_all(scope, submitted=submitted), work.removed))
+        self._forget(removed)
+        return int(count)
+
     def clear(self, scope: str) -> None:
         def run(work: Work) -> set[int]:
             work.clear(scope)

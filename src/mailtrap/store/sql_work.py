@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from .. import clock, limits
+from .. import clock
 from ..errors import MailboxExists, NoSuchMailbox, NotAllowed, OverQuota, StoreError
 from ..message.structure import served_size
 from ..transcript import Session
@@ -32,7 +32,8 @@ from .rows import (
     Target,
     Usage,
 )
-from .sql_directory import REFUSED, Box, Directory
+from .sql_directory import REFUSED, Box, Retry
+from .sql_emptying import Emptying
 from .sql_rows import COPY, LARGEST, Database, Rows, chunks, conditions, select, used
 from .sql_values import envelope_column, flags_column, text, untext
 
@@ -47,22 +48,16 @@ _SESSIONS: Final = 500  # named in one statement
 Taken = tuple[list[Receipt], list[MessageRow]]
 
 
-class Retry(Exception):
-    """Others changed what the job is about before it had it locked: it is to be run again."""
-
-
-class Work(Directory):
+class Work(Emptying):
     """One job's changes.
 
     Attributes:
         fresh: messages that are made.
-        removed: seqs of messages that are taken away.
     """
 
     def __init__(self, db: Database, rows: Rows, born: int) -> None:
         super().__init__(db, born)
         self.fresh: list[MessageRow] = []
-        self.removed: set[int] = set()
         self._rows = rows
         self._used: dict[int, Usage] = {}  # by accounts with a quota
         self._sessions: dict[str, tuple[Session, bytes]] = {}
@@ -269,10 +264,6 @@ class Work(Directory):
         self.removed.update(there)
         return len(there)
 
-    def _drop_bodies(self, marks: str, seqs: Sequence[int]) -> None:
-        """Take the bytes away of messages that still are there."""
-        raise NotImplementedError
-
     def _copies_of(self, seqs: Sequence[int]) -> dict[int, list[int]]:
         """The UIDs of the copies of messages, by mailbox."""
         copies: dict[int, list[int]] = {}
@@ -287,14 +278,10 @@ class Work(Directory):
         """Take away the messages of a scope and the copies in its accounts."""
         query = "SELECT mailbox.id FROM mailbox JOIN account ON account.id = mailbox.account WHERE scope = ?"
         own = [mailbox for (mailbox,) in self.db.execute(query, (text(scope),)).fetchall()]
-        self.hold([*own, *self._copies_of(self._seqs(scope))])
-        for mailbox in own:
+        self.remove_all(scope, submitted=False, held=own)
+        for mailbox in own:  # what came there with another scope's mail
             if (box := self._boxes.get(mailbox)) is not None:
                 self._take(box, [uid for (uid,) in select(self.db, "SELECT uid FROM copy", box.id, None)])
-        self.remove(self._seqs(scope))
-
-    def _seqs(self, scope: str) -> list[int]:
-        return [seq for (seq,) in self.db.execute("SELECT seq FROM message WHERE scope = ?", (text(scope),))]
 
     # ------------------------------------------------------------ copies
 
@@ -476,8 +463,4 @@ class Work(Directory):
         self.db.executemany(
             "INSERT INTO vanished VALUES (?, ?, ?, ?)", [(box.id, modseq, first, last) for first, last in ranges]
         )
-        (count,) = self.db.execute("SELECT count(*) FROM vanished WHERE mailbox = ?", (box.id,)).fetchone()
-        if (over := count - limits.VANISHED_RANGES) > 0:
-            query = "SELECT modseq FROM vanished WHERE mailbox = ? ORDER BY modseq, first LIMIT 1 OFFSET ?"
-            (box.forgotten,) = self.db.execute(query, (box.id, over - 1)).fetchone()
-            self.db.execute("DELETE FROM vanished WHERE mailbox = ? AND modseq <= ?", (box.id, box.forgotten))
+        self.forget_ranges(box)

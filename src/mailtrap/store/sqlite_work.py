@@ -53,8 +53,8 @@ class SQLiteWork(Work):
         kept, form = (delivery.packed, ZSTD) if isinstance(delivery, Packed) else (delivery.raw, PLAIN)
         self._bodies.append((row.seq, kept, form))
 
-    def _drop_bodies(self, marks: str, seqs: Sequence[int]) -> None:
-        self.db.execute(f"DELETE FROM body WHERE seq IN ({marks})", seqs)  # noqa: S608
+    def _drop_bodies(self, seqs: str, values: Sequence[Any]) -> None:
+        self.db.execute(f"DELETE FROM body WHERE seq IN ({seqs})", values)  # noqa: S608
 
     def end(self, result: Any) -> Outcome:
         self.db.executemany("INSERT INTO body VALUES (?, ?, ?)", self._bodies)

@@ -246,14 +246,22 @@ class OwnAPI:
         return jsonify(describe.received(found)), 201
 
     def clear(self) -> Response:
-        """Forget the messages, refusals and errors of the scopes selected; or the messages whose ids the body lists."""
+        """Forget the messages, refusals and errors of the scopes selected; or the messages whose ids the body lists.
+
+        With ``{"submitted": true}`` only their messages that were submitted, with false only their messages.
+        """
         given = questions.body()
-        questions.known(given, ("ids",))
+        questions.known(given, ("ids", "submitted"))
+        if len(given) > 1:
+            raise BadParameter("submitted", "ids or submitted, not both")
         if "ids" in given:
             ids = questions.texts("ids", given["ids"])
             found = [message for each in ids if (message := self._server.get(each)) is not None]
             return jsonify(deleted=self._server.delete(found))
         selection = self._site.select()
+        if "submitted" in given:
+            submitted = questions.flag("submitted", given["submitted"])
+            return jsonify(deleted=selection.delete_all(submitted=submitted))
         number = selection.tally().messages
         for view in selection.views():
             view.clear()

@@ -61,6 +61,10 @@ class Selection:
         """What was submitted, newest first: what programs that look for mail mean."""
         return self.page(limit=limit, skip=skip, submitted=True)
 
+    def delete_all(self, *, submitted: bool) -> int:
+        """Delete all messages, or those that were submitted; see ``MailServer.delete_all``."""
+        return self.view.delete_all(submitted=submitted, all_scopes=self.all_scopes)
+
     def views(self) -> list[MailServer]:
         """One view for each scope selected."""
         if not self.all_scopes:

@@ -103,9 +103,7 @@ class Viewer:
 
     def clear(self) -> AnyResponse:
         """Delete all messages of what is shown."""
-        selection = self._site.select(EVERY_SCOPE)
-        for view in selection.views():
-            view.delete(view.page())
+        self._site.select(EVERY_SCOPE).delete_all(submitted=False)
         return redirect(_to("viewer.mail"), 303)
 
     # ------------------------------------------------------------ one message

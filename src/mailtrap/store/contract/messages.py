@@ -151,6 +151,76 @@ class Messages(Contract):
         assert store.remove(range(1, 6)) == 3
         assert store.deliver(delivery(BOB)).seq == 6
 
+    def test_all_that_was_submitted_is_removed_at_once(self, store: Store) -> None:
+        """With gaps, hidden copies, copies elsewhere and what stays between."""
+        other = Key("t", "bob@example.com")
+        for number in range(1, 13):
+            origin: Any = "append" if number in (4, 9) else "smtp"
+            store.deliver(delivery(BOB, EVE, other, origin=origin, raw=mail(number)))
+        store.deliver(delivery(BOB, scope="t", raw=mail(13)))
+        ours, theirs, shared = Inbox(store), Inbox(store, key=EVE), Inbox(store, key=other)
+        work = store.create_mailbox(BOB, "Work")
+        store.copy(ours.id, [2, 3, 4], work.id)
+        record = store.mailbox(Key("s", ALL), INBOX)
+        assert record is not None
+        store.expunge(ours.id, [6])
+        store.expunge(record.id, [7])
+        store.set_flags(record.id, [1], ["\\Seen"], "add")
+        store.set_flags(ours.id, [2, 4, 8], ["\\Seen", "\\Deleted"], "add")
+        before = {box: store.mailbox_row(box).highestmodseq for box in (ours.id, theirs.id, shared.id, work.id)}
+        assert store.remove_all("s", submitted=True) == 10
+        assert [row.seq for row in store.messages()] == [4, 9, 13]
+        assert ours.uids == [4, 9, 13]
+        assert theirs.uids == shared.uids == [4, 9]
+        assert uids(store.copies(work.id)) == [3]
+        assert uids(self.everything(store)) == [4, 9]
+        for box, modseq in before.items():
+            assert store.mailbox_row(box).highestmodseq == modseq + 1
+        assert list(store.changes(ours.id, before[ours.id]).vanished) == [1, 2, 3, 5, 7, 8, 10, 11, 12]
+        assert list(store.changes(work.id, before[work.id]).vanished) == [1, 2]
+        sizes = [len(mail(number)) for number in (4, 9, 13)]
+        assert store.tally("s") == Tally(2, sizes[0] + sizes[1])
+        assert store.tally() == Tally(3, sum(sizes), 1, sizes[2], 1)
+        status = store.status(ours.id)
+        assert (status.messages, status.unseen, status.deleted) == (3, 2, 1)
+        assert status.size == sum(row.served_size for row in store.messages())
+        assert status.deleted_size == store.messages()[0].served_size
+        assert store.message(1) is None
+        assert store.facts([1], ["size"])[0] is None
+        with pytest.raises(StoreError):
+            store.raw(1)
+        assert store.raw(4) == mail(4)
+        assert store.remove_all("s", submitted=True) == store.remove_all("nobody") == 0
+        assert store.remove_all("t") == 1
+        assert ours.uids == [4, 9]
+
+    def test_everything_is_removed_at_once(self, store: Store) -> None:
+        assert store.remove_all() == 0
+        box, other = Inbox(store, 5), Key("t", "bob@example.com")
+        store.deliver(delivery(other, scope="t", origin="append"))
+        store.expunge(box.id, [2])
+        before = box.modseq
+        assert store.remove_all() == 6
+        assert (list(store.messages()), box.uids, uids(self.everything(store))) == ([], [], [])
+        assert store.tally() == Tally()
+        assert (box.modseq, list(store.changes(box.id, before).vanished)) == (before + 1, [1, 3, 4, 5])
+        status = store.status(box.id)
+        assert (status.messages, status.unseen, status.deleted, status.size) == (0, 0, 0, 0)
+        assert store.used(BOB) == store.used(other) == (0, 0)
+        receipt = store.deliver(delivery(BOB))
+        assert (receipt.seq, receipt.placed[0].uid) == (7, 6)
+        assert store.tally() == Tally(1, receipt_size := store.messages()[0].size, 1, receipt_size, 1)
+        assert len(store.accounts("s")) == len(store.accounts("t")) == 1
+
+    def test_what_is_removed_at_once_is_told(self, store: Store) -> None:
+        box = Inbox(store, 3)
+        self.settle(store)
+        before, hints = box.modseq, list[Hint]()
+        end = store.subscribe_hints(hints.append)
+        store.remove_all("s")
+        self.until(lambda: any(hint.mailboxes.get(box.id) == before + 1 for hint in hints))
+        end()
+
     def test_clear_is_of_one_scope(self, store: Store) -> None:
         other = Key("t", "bob@example.com")
         store.deliver(delivery(BOB, other))

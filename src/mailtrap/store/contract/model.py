@@ -316,6 +316,12 @@ class History(RuleBasedStateMachine):
         assert self.store.remove(seqs) == len(seqs & self.messages.keys())
         self.forget(seqs)
 
+    @rule(scope=st.sampled_from([None, "s", "other"]), submitted=st.booleans())
+    def remove_all(self, scope: str | None, submitted: bool) -> None:
+        gone = set() if scope == "other" else set(self.messages)  # all of them came by SMTP
+        assert self.store.remove_all(scope, submitted=submitted) == len(gone)
+        self.forget(gone)
+
     @rule()
     def clear(self) -> None:
         self.store.clear("s")

@@ -154,6 +154,37 @@ class Shared(Contract):
             assert list(other.copies(mailbox)) == []
             assert one.status(mailbox).messages == one.status(mailbox).size == 0
 
+    def test_all_is_removed_while_mail_comes_and_is_copied(self, pair: Pair) -> None:
+        one, other = pair
+        box = Inbox(one, 20)
+        targets = [one.create_mailbox(BOB, f"To {number}").id for number in range(4)]
+        removed: list[int] = []
+
+        def copy() -> None:
+            for target in targets:
+                other.copy(box.id, EVERYTHING, target)
+
+        def remove() -> None:
+            removed.extend(one.remove_all("s", submitted=number % 2 == 0) for number in range(4))
+
+        def deliver() -> None:
+            for _ in range(20):
+                other.deliver(delivery(BOB, EVE))
+
+        run_together(copy, remove, deliver)
+        rows = one.messages()
+        assert len(rows) + sum(removed) == 40
+        tally = one.tally("s")
+        assert (tally.messages, tally.octets, tally.unread) == (len(rows), sum(row.size for row in rows), len(rows))
+        there = {row.seq for row in rows}
+        for mailbox in (box.id, *targets):
+            copies = other.copies(mailbox)
+            assert {copy.message.seq for copy in copies} <= there
+            assert one.status(mailbox).messages == one.status(mailbox).unseen == len(copies)
+        removed.append(one.remove_all())
+        assert sum(removed) == 40
+        assert [one.status(mailbox).messages for mailbox in (box.id, *targets)] == [0] * 5
+
     def test_the_same_account_is_made_once(self, pair: Pair) -> None:
         def deliver(store: Store, key: Key) -> None:
             store.deliver(delivery(Target(key, "Work/Now")))

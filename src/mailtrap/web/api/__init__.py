@@ -106,8 +106,10 @@ class MailpitAPI:
     def delete(self) -> Response:
         """Delete the messages of ``{"IDs": [...]}``, or all where the body names none."""
         ids = self._ids(_lenient_body())
-        found = self._site.select().submitted() if ids is None else self._known(ids)
-        self._server.delete(found)
+        if ids is None:
+            self._site.select().delete_all(submitted=True)
+        else:
+            self._server.delete(self._known(ids))
         return _ok()
 
     def put(self) -> Response:
