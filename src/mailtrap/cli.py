@@ -4,6 +4,7 @@ A setting comes from its flag, else from ``MAILTRAP_<NAME>``, else from the TOML
 ``serve``. ``mailtrap config`` prints each with where it came from.
 """
 
+import gc
 import json
 import logging
 import os
@@ -127,26 +128,47 @@ def serve(
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: stopping.set())
     _log_to(sys.stderr, log_format)
-    with speaking():
-        found = resolve(flags, os.environ, config_file)
-        server = MailServer(plugins=(_Log(),), **{name: value for name, (value, _) in found.items()})
-        server.start()
-    try:
+    with _loading():
         with speaking():
-            if ca_file is not None:
-                _write_atomically(ca_file, server.ca_pem)
-            if ports_file is not None:
-                _write_atomically(ports_file, json.dumps(_ports(server)))
-        for name, endpoint in server.endpoints.items():
-            click.echo(f"{name:<11} {endpoint.url}")
-            if endpoint.host and endpoint.socket is not None:
-                click.echo(f"{name:<11} {endpoint.socket}")
-        if "http" in server.endpoints:
-            click.echo(f"{'viewer':<11} {server.http.url}/")
-        sys.stdout.flush()
+            found = resolve(flags, os.environ, config_file)
+            server = MailServer(plugins=(_Log(),), **{name: value for name, (value, _) in found.items()})
+            server.start()
+        try:
+            with speaking():
+                if ca_file is not None:
+                    _write_atomically(ca_file, server.ca_pem)
+                if ports_file is not None:
+                    _write_atomically(ports_file, json.dumps(_ports(server)))
+            _print_listeners(server)
+            server.load_http()
+        except BaseException:
+            server.stop()
+            raise
+    try:
         stopping.wait()
     finally:
         server.stop()
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Nothing that is loaded goes: Python's collector does not look at it, neither meanwhile nor ever after."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+def _print_listeners(server: "MailServer") -> None:
+    for name, endpoint in server.endpoints.items():
+        click.echo(f"{name:<11} {endpoint.url}")
+        if endpoint.host and endpoint.socket is not None:
+            click.echo(f"{name:<11} {endpoint.socket}")
+    if "http" in server.endpoints:
+        click.echo(f"{'viewer':<11} {server.http.url}/")
+    sys.stdout.flush()
 
 
 @main.command("config")

@@ -147,6 +147,11 @@ class Parts:
                 self._hub.listen(listener.sock, self._factory(name))
         self.retention.start()
 
+    def load_http(self) -> None:
+        """Make the HTTP listener's application, if there is a listener."""
+        if (http := self.http) is not None:
+            http.load()
+
     def stop(self) -> None:
         """End every connection, close every socket and the store. Bounded in time; a second call does nothing."""
         with self._lock:

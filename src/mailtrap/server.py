@@ -123,6 +123,10 @@ class MailServer(Endpoints, Record):
     ) -> None:
         self.stop()
 
+    def load_http(self) -> None:
+        """Load now what the HTTP listener needs, which its first connection waits for otherwise; else nothing."""
+        self._parts.load_http()
+
     def _make_app(self) -> Callable[..., Any]:
         from .web import create_app
 

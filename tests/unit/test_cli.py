@@ -1,5 +1,6 @@
 """The command line: where settings come from, what it says when they do not fit, the ports file, signals."""
 
+import gc
 import json
 import signal
 import subprocess
@@ -140,6 +141,13 @@ def test_healthcheck_and_send_and_log(serving, run):
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=10)
     assert "from <sender@example.com> to bob@example.com" in log
+
+
+def test_a_server_that_does_not_start_leaves_pythons_collector_as_it_was(run, tmp_path):
+    frozen = gc.get_freeze_count()
+    assert run("serve", "--store", f"sqlite:///{tmp_path}").exit_code == 2
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen
 
 
 def test_a_busy_port_names_the_listener():

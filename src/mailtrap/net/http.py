@@ -1,6 +1,6 @@
-"""The HTTP listener: nothing but a thread that waits on its socket, until the first connection or use of ``app``.
+"""The HTTP listener: a thread that waits on its socket and does nothing until the first connection.
 
-Flask, werkzeug and the application are imported and made then.
+Flask, werkzeug and the application are imported and made then, or by ``load``, or when ``app`` is used.
 """
 
 import logging
@@ -49,6 +49,12 @@ class HTTPServer:
             if self._app is None:
                 self._app = self._make_app()
             return self._app
+
+    def load(self) -> None:
+        """Do what the first connection does otherwise."""
+        from . import wsgi  # noqa: F401
+
+        _ = self.app
 
     def start(self) -> None:
         """Begin to accept. Nothing happens when it does already."""

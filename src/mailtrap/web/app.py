@@ -13,13 +13,14 @@ from .own import OwnAPI
 from .own_mailboxes import MailboxAPI
 from .pages import prepare
 from .problems import Problem
+from .route import App
 from .site import Site
 from .viewer import Viewer
 
 
 def build(server: MailServer) -> Flask:
     """The application of a server."""
-    app = Flask(__package__, static_folder="static", static_url_path="/static", template_folder="templates")
+    app = App(__package__, static_folder="static", static_url_path="/static", template_folder="templates")
     app.config["MAX_CONTENT_LENGTH"] = limits.HTTP_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = limits.HTTP_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]  # it is Flask's default provider
