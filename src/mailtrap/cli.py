@@ -6,7 +6,6 @@ A setting comes from its flag, else from ``MAILTRAP_<NAME>``, else from the TOML
 
 import gc
 import json
-import logging
 import os
 import signal
 import sys
@@ -15,17 +14,15 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from . import __version__, commands, config
 from .errors import ConfigError, MailtrapError
-from .hookspecs import hookimpl
+from .log import Log, logging_to
 
 if TYPE_CHECKING:
-    from .delivery.refusal import Refusal
-    from .message.model import Message
     from .server import MailServer
 
 PREFIX: Final = "MAILTRAP_"
@@ -127,27 +124,27 @@ def serve(
     stopping = threading.Event()
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: stopping.set())
-    _log_to(sys.stderr, log_format)
-    with _loading():
-        with speaking():
-            found = resolve(flags, os.environ, config_file)
-            server = MailServer(plugins=(_Log(),), **{name: value for name, (value, _) in found.items()})
-            server.start()
-        try:
+    with logging_to(sys.stderr, log_format):
+        with _loading():
             with speaking():
-                if ca_file is not None:
-                    _write_atomically(ca_file, server.ca_pem)
-                if ports_file is not None:
-                    _write_atomically(ports_file, json.dumps(_ports(server)))
-            _print_listeners(server)
-            server.load_http()
-        except BaseException:
+                found = resolve(flags, os.environ, config_file)
+                server = MailServer(plugins=(Log(),), **{name: value for name, (value, _) in found.items()})
+                server.start()
+            try:
+                with speaking():
+                    if ca_file is not None:
+                        _write_atomically(ca_file, server.ca_pem)
+                    if ports_file is not None:
+                        _write_atomically(ports_file, json.dumps(_ports(server)))
+                _print_listeners(server)
+                server.load_http()
+            except BaseException:
+                server.stop()
+                raise
+        try:
+            stopping.wait()
+        finally:
             server.stop()
-            raise
-    try:
-        stopping.wait()
-    finally:
-        server.stop()
 
 
 @contextmanager
@@ -212,40 +209,6 @@ def speaking() -> Iterator[None]:
     except MailtrapError as error:
         click.echo(f"mailtrap: {error}", err=True)
         sys.exit(2)
-
-
-class _Log:
-    """A line for each mail that is kept or refused."""
-
-    def __init__(self) -> None:
-        self._log = logging.getLogger("mailtrap")
-
-    @hookimpl
-    def mailtrap_after_message(self, message: "Message") -> None:
-        envelope = message.envelope
-        self._log.info(
-            "kept %s from <%s> to %s, %d octets", message.id, envelope.mail_from,
-            ", ".join(envelope.recipients), message.size,
-        )  # fmt: skip
-
-    @hookimpl
-    def mailtrap_after_refusal(self, refusal: "Refusal") -> None:
-        self._log.warning("refused %s of %s: %s", refusal.stage, refusal.session.peer[0] or "here", refusal.reply)
-
-
-class _JSON(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(
-            {"at": self.formatTime(record), "level": record.levelname.lower(), "message": record.getMessage()}
-        )
-
-
-def _log_to(stream: IO[str], kind: str) -> None:
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_JSON() if kind == "json" else logging.Formatter("%(asctime)s %(message)s"))
-    log = logging.getLogger("mailtrap")
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
 
 
 def _ports(server: "MailServer") -> dict[str, dict[str, Any]]:

@@ -31,7 +31,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def fast(function: _F) -> _F:
-    """Mark a ``before_*`` implementation that neither blocks nor works long: it is called without a worker thread."""
+    """Mark an implementation of a ``before_*`` or ``after_*`` hook that neither blocks nor works long.
+
+    It is called without a worker thread.
+    """
     function.mailtrap_fast = True  # type: ignore[attr-defined]
     return function
 

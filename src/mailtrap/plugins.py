@@ -51,7 +51,7 @@ class Plugins:
         """
         caller = self._hook(hook)
         report = report or self._report
-        if all(getattr(impl.function, "mailtrap_fast", False) for impl in caller.get_hookimpls()):
+        if _fast(caller):
             done(*self._outcome(caller, arguments, report))
             return
         once = threading.Lock()
@@ -72,9 +72,11 @@ class Plugins:
         self._workers().submit(lambda: finish(*self._outcome(caller, arguments, report)))
 
     def after(self, hook: str, **arguments: Any) -> None:
-        """Tell an ``after_*`` hook, in a worker thread; its errors are reported."""
+        """Tell an ``after_*`` hook, in a worker thread unless it is fast; its errors are reported."""
         caller = self._hook(hook)
-        if caller.get_hookimpls():
+        if _fast(caller):
+            self._outcome(caller, arguments, self._report)
+        else:
             self._workers().submit(self._outcome, caller, arguments, self._report)
 
     def close(self) -> None:
@@ -101,6 +103,11 @@ class Plugins:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(8, thread_name_prefix="mailtrap-hook")
             return self._pool
+
+
+def _fast(caller: pluggy.HookCaller) -> bool:
+    """Whether all who implement a hook, if anybody does, may be called at once."""
+    return all(getattr(impl.function, "mailtrap_fast", False) for impl in caller.get_hookimpls())
 
 
 @lru_cache(maxsize=1)
