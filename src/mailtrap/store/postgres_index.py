@@ -8,6 +8,7 @@ Of several servers one at a time fills it: each goes on from where the last one 
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from ..message.facts import Facts
 from . import conditions, search
 from .postgres_connections import Database, first_line, transaction
 from .rows import MessageRow
-from .sql_find import Condition
+from .sql_find import Condition, of_words
 from .sql_values import text, untext
 
 INDEXED: Final = 64 * 1024  # characters of the text of a message that are kept here
@@ -29,6 +30,12 @@ _ESCAPE: Final = "\x1a"  # in a column that cannot hold all as it is
 _KINDS: Final = frozenset({"headers", "head", "text", "attached"})
 _BATCH: Final = 40  # messages in one transaction
 _PAUSE: Final = 0.05  # seconds that others may work while mail comes in
+_PENDING: Final = 40  # messages that may wait outside of the trigrams' order, where each search goes through them
+
+_WITH_TRIGRAMS: Final = ("people", "header", "body")
+_LED: Final = re.compile("[0-9a-z]{3}")  # what has trigrams whatever the locale of a database
+_SPACE: Final = "[" + "".join(filter(str.isspace, map(chr, range(0x3001)))) + "]+"  # what ``str.split`` splits at
+_SPECIAL: Final = re.compile(r"[][\\.*+?(){}|^$]")
 
 Pull = Callable[[Database, int, int], Sequence[tuple[MessageRow, bytes]]]
 
@@ -46,6 +53,7 @@ class Index:
         self._pull = pull
         self._report = report
         self._background = Background("mailtrap-index", self._run)
+        self._pending = 0
 
     def wake(self, _: object = None) -> None:
         """Messages came, or may be there."""
@@ -82,6 +90,7 @@ class Index:
             (done,) = db.one("SELECT done FROM indexed FOR UPDATE")
             found = self._pull(db, done, _BATCH)
             if not found:
+                self._order(db)
                 return False
             columns = [document(row, raw) for row, raw in found]
             seqs = [row.seq for row, _ in found]
@@ -91,7 +100,15 @@ class Index:
         marks = ",".join("?" * len(seqs))
         query = f"DELETE FROM words WHERE seq IN ({marks}) AND seq NOT IN (SELECT m.seq FROM message AS m WHERE m.seq"  # noqa: S608
         db.execute(f"{query} IN ({marks}))", [*seqs, *seqs])
+        self._pending += len(seqs)
         return True
+
+    def _order(self, db: Database) -> None:
+        """Bring what was added into the order of the index, which PostgreSQL leaves to a vacuum much later."""
+        if self._pending >= _PENDING:
+            query = "SELECT gin_clean_pending_list(oid) FROM pg_class WHERE oid = to_regclass('mailtrap.words_text')"
+            db.execute(f"{query} AND pg_has_role(relowner, 'USAGE')")  # others may not
+            self._pending = 0
 
 
 def document(row: MessageRow, raw: bytes) -> tuple[Any, ...]:
@@ -147,10 +164,14 @@ class TextConditions:
                 words = folded(asked).split()  # any white space may be between them
                 if not words or FIELD in asked:
                     return None
-                return self._like(("people", "body"), "%".join(map(_escaped, words)), exact=len(words) == 1)
+                columns = ("people", "body")
+                between = _SPACE.join(map(_literal, words)) if len(words) > 1 else ""
+                return self._like(columns, "%".join(map(_escaped, words)), max(words, key=len), between)
             case search.HeaderContains(name, asked) if name.isascii() and "\n" not in asked:
                 pattern = _escaped(f"\n{name.lower()}: ") + "%" + _escaped(folded(asked))
-                return self._like(("header",), pattern, exact=False)  # it may be in a field behind that one
+                # not in a field behind that one; a line end in a value has a space behind it
+                inside = f"\n{_literal(name.lower())}: (?:[^\n]|\n )*{_literal(folded(asked))}"
+                return self._like(("header",), pattern, folded(asked), inside)
             case search.Text(asked) if "\n" not in asked:
                 return self._contains(("header", "body"), asked)
             case search.Body(asked):
@@ -170,15 +191,29 @@ class TextConditions:
         wanted = folded(asked)
         if FIELD in wanted:
             return None
-        return self._like(columns, _escaped(wanted), exact=True)
+        return self._like(columns, _escaped(wanted), wanted)
 
     @staticmethod
-    def _like(columns: Sequence[str], pattern: str, exact: bool) -> Condition | None:
+    def _like(columns: Sequence[str], pattern: str, rare: str, exactly: str = "") -> Condition | None:
+        """What is like a pattern, and where that says too much has a regular expression too.
+
+        Args:
+            rare: the part of it by which the index is to find it.
+            exactly: the expression. As the argument of a function, so that no index is asked for it.
+        """
         if _ESCAPE in pattern:
             return None
         found = " OR ".join(f"{column} LIKE ?" for column in columns)
-        sql = f"m.seq IN (SELECT seq FROM words WHERE {found})"  # noqa: S608
-        return Condition(sql, (f"%{pattern}%",) * len(columns), exact, of_text=True)
+        values = (f"%{pattern}%",) * len(columns)
+        if exactly:
+            matching = " OR ".join(f"regexp_match({column}, ?) IS NOT NULL" for column in columns)
+            found, values = f"({found}) AND ({matching})", (*values, *(exactly,) * len(columns))
+        led = all(column in _WITH_TRIGRAMS for column in columns) and _LED.search(rare) is not None
+        return of_words(found, values, exact=True, led=led)
+
+    def lead(self, db: Any) -> None:
+        """Let the index of trigrams be used: a planner holds it for cheaper to read all texts, however long."""
+        db.execute("SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)")
 
     def knows_all(self, db: Any) -> bool:  # noqa: ARG002
         """Never said: what fits is counted by finding it."""
@@ -194,6 +229,11 @@ def _escaped(value: str) -> str:
     return text(value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def _literal(value: str) -> str:
+    """A text as a part of a regular expression of PostgreSQL's."""
+    return _SPECIAL.sub(r"\\\g<0>", text(value))
+
+
 def make_trigrams(db: Database) -> None:
     """An index for substrings, where the database can have one; where it can not, search goes on, slower."""
     if db.execute("SELECT to_regclass('mailtrap.words_text')").fetchone() != (None,):
@@ -206,7 +246,7 @@ def make_trigrams(db: Database) -> None:
                 db.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
                 found = db.one(query)
             operators = f'"{untext(found[0])}".gin_trgm_ops'
-            columns = ", ".join(f"{column} {operators}" for column in ("people", "header", "body"))
+            columns = ", ".join(f"{column} {operators}" for column in _WITH_TRIGRAMS)
             db.execute(f"CREATE INDEX IF NOT EXISTS words_text ON words USING gin ({columns})")
     except psycopg.Error as error:
         logging.getLogger("mailtrap.store").info("no index of trigrams: %s", first_line(error))

@@ -29,6 +29,7 @@ class Condition:
         of_copy: whether it names ``c``.
         of_text: whether it asks an index that may not know each message.
         match: what the index is asked, where it is nothing but that.
+        words: the same as an expression of the table ``words``, where an index leads to the rows that fit.
     """
 
     sql: str
@@ -37,6 +38,7 @@ class Condition:
     of_copy: bool = False
     of_text: bool = False
     match: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,12 @@ class InMailboxes:
     """The message has a copy in one of these mailboxes. Takes the place of ``conditions.Filed``."""
 
     mailboxes: tuple[int, ...]
+
+
+def of_words(expression: str, values: tuple[Any, ...], *, exact: bool, led: bool = True) -> Condition:
+    """A condition that the table ``words`` decides; ``led``: an index leads to what fits."""
+    sql = f"m.seq IN (SELECT seq FROM words WHERE {expression})"  # noqa: S608
+    return Condition(sql, values, exact, of_text=True, words=expression if led else "")
 
 
 EVERYTHING: Final = Condition("1 = 1")
@@ -105,9 +113,12 @@ class Compiler:
         if all(part.match for part in parts):  # one question to the index
             match = word.join(f"({part.match})" for part in parts)
             return Condition(parts[0].sql, (match,), all(p.exact for p in parts), of_text=True, match=match)
+        values = tuple(value for part in parts for value in part.values)
+        if all(part.words for part in parts):
+            return of_words(word.join(f"({part.words})" for part in parts), values, exact=all(p.exact for p in parts))
         return Condition(
             "(" + word.join(part.sql for part in parts) + ")",
-            tuple(value for part in parts for value in part.values),
+            values,
             all(part.exact for part in parts),
             any(part.of_copy for part in parts),
             any(part.of_text for part in parts),

@@ -2,16 +2,23 @@
 
 Where a full-text index knows some of the text, what matches there drives the statement, newest message first, so that a
 page costs as much as its messages. Messages that the index does not know wholly are found too, as *unsure*.
+
+Where the text is in a table of its own (``words``), what fits there leads to the messages, or they are gone through and
+each is looked up there. Which of these is cheaper depends on how common the text is. A database has no idea of that
+before it has gathered statistics, and no good one after: so it is not asked. A few messages are looked at first, which
+is all that a common text needs, and tells how common it is; and the statements leave a planner no choice.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from .. import clock
 from .search import Tree
 from .sql_find import SUBMITTED_SQL, Compiler, Condition, InMailboxes
 from .sql_rows import LARGEST, Database
 from .sql_values import text
+
+_SAMPLE: Final = 100  # messages looked at to find how common a text is
 
 
 class TextIndex(Protocol):
@@ -25,6 +32,9 @@ class TextIndex(Protocol):
 
     def knows_all(self, db: Database) -> bool:
         """Whether exactly the messages that are there are in it."""
+
+    def lead(self, db: Database) -> None:
+        """Let the next statements of a transaction find rows of ``words`` by their index, whatever is guessed."""
 
     def count(self, matches: Sequence[str], scope: str | None, *, submitted: bool) -> int:
         """How many messages fit all questions."""
@@ -93,6 +103,8 @@ class Question:
 
     def seqs(self, db: Database, *, limit: int | None, skip: int) -> Sequence[int]:
         """All that fit or are unsure, in order."""
+        if any(condition.words for condition in self._conditions):
+            return self._with_unsure(self._of_words(db, limit, max(_fit(skip), 0)))
         driving = [condition for condition in self._conditions if condition.match]
         others = [condition for condition in self._conditions if not condition.match]
         values = list(self._values)
@@ -109,16 +121,83 @@ class Question:
         where = [*where, *(condition.sql for condition in others)]
         values += (value for condition in others for value in condition.values)
         if any(condition.of_copy for condition in others):
-            source += """ LEFT JOIN account AS a ON a.scope = m.scope AND a.address = 'all'
-                LEFT JOIN mailbox AS b ON b.account = a.id LEFT JOIN copy AS c ON c.mailbox = b.id AND c.uid = m.seq"""
+            source += _COPY
         query = f"SELECT m.seq FROM {source} WHERE {' AND '.join(where)}{order}"  # noqa: S608
         if limit is not None or skip:
             query += " LIMIT ? OFFSET ?"
             values += (LARGEST if limit is None else max(_fit(limit), 0), _fit(max(skip, 0)))
-        found = [seq for (seq,) in db.execute(query, values)]
+        return self._with_unsure([seq for (seq,) in db.execute(query, values)])
+
+    def _with_unsure(self, found: Sequence[int]) -> Sequence[int]:
         if missing := self.unsure.difference(found):
-            found = sorted([*found, *missing], reverse=self._newest_first)
+            return sorted([*found, *missing], reverse=self._newest_first)
         return found
+
+    def _of_words(self, db: Database, limit: int | None, skip: int) -> Sequence[int]:
+        """What fits, where ``words`` decides some of it."""
+        assert self._index is not None
+        if limit is not None:
+            wanted = max(_fit(limit), 0) + skip
+            found = self._gone_through(db, wanted, _SAMPLE)
+            if len(found) == wanted:
+                return found[skip:]
+            # To go through all until enough is found costs wanted / share, all that fits costs share * total.
+            total = max(self._index.done - self._values[0], 0)
+            if len(found) ** 2 * total > wanted * _SAMPLE**2:
+                return self._gone_through(db, wanted, None)[skip:]
+        self._index.lead(db)
+        source, where, (led, rest) = _led_by_words(self._conditions)
+        inner = "message AS m" + (_COPY if any(condition.of_copy for condition in self._conditions) else "")
+        query = f"""SELECT l.seq FROM {source} (SELECT m.seq FROM {inner} WHERE m.seq = f.seq
+            AND {" AND ".join([*self._where, *where])} OFFSET 0) AS l ORDER BY l.seq {self._direction}"""  # noqa: S608
+        values = [*led, *self._values, *rest]
+        if limit is not None:
+            query += " LIMIT ? OFFSET ?"
+            values += (max(_fit(limit), 0), skip)
+        return [seq for (seq,) in db.execute(query, values)]
+
+    def _gone_through(self, db: Database, wanted: int, window: int | None) -> Sequence[int]:
+        """The first so many that fit, of the first so many messages."""
+        source, values = "message AS m", [*self._values]
+        if window is not None:
+            where = " AND ".join(self._where)
+            source = f"(SELECT m.* FROM {source} WHERE {where} ORDER BY m.seq {self._direction} LIMIT ?) AS m"  # noqa: S608
+            values = [*values, window, *values]
+        if any(condition.of_copy for condition in self._conditions):
+            source += _COPY
+        where = " AND ".join([*self._where, *map(_each, self._conditions)])
+        values += (value for condition in self._conditions for value in condition.values)
+        query = f"SELECT m.seq FROM {source} WHERE {where} ORDER BY m.seq {self._direction} LIMIT ?"  # noqa: S608
+        return [seq for (seq,) in db.execute(query, [*values, wanted])]
+
+    @property
+    def _direction(self) -> str:
+        return "DESC" if self._newest_first else "ASC"
+
+
+_COPY: Final = """ LEFT JOIN account AS a ON a.scope = m.scope AND a.address = 'all'
+    LEFT JOIN mailbox AS b ON b.account = a.id LEFT JOIN copy AS c ON c.mailbox = b.id AND c.uid = m.seq"""
+
+
+def _each(condition: Condition) -> str:
+    """A condition asked of one message after the other. ``OFFSET 0``: it is not turned into a join."""
+    if not condition.words:
+        return condition.sql
+    return f"EXISTS (SELECT 1 FROM words AS w WHERE w.seq = m.seq AND ({condition.words}) OFFSET 0)"  # noqa: S608
+
+
+def _led_by_words(parts: Sequence[Condition]) -> tuple[str, list[str], tuple[list[Any], list[Any]]]:
+    """The rows ``f`` that lead to what fits, the other conditions, and the values of both.
+
+    As an array they are found once, whatever a planner thinks of what they are joined with; and a join LATERAL with an
+    ``OFFSET`` has only one order.
+    """
+    led = [part for part in parts if part.words]
+    others = [part for part in parts if not part.words]
+    asked = " AND ".join(f"({part.words})" for part in led)
+    source = f"unnest(ARRAY(SELECT seq FROM words WHERE {asked})) AS f (seq) CROSS JOIN LATERAL"  # noqa: S608
+    values = [value for part in led for value in part.values], [value for part in others for value in part.values]
+    return source, [part.sql for part in others], values
 
 
 class OfMailbox:
@@ -132,6 +211,7 @@ class OfMailbox:
     def __init__(self, mailbox: int) -> None:
         self._mailbox = mailbox
         self._conditions: Sequence[Condition] = ()
+        self._index: TextIndex | None = None
         self.exact = True
         self.unsure: set[int] = set()
 
@@ -141,6 +221,7 @@ class OfMailbox:
         self._conditions = Compiler(db, record=False, now=clock.now(), indexed=hook).compile_parts(tree)
         self.exact = all(condition.exact for condition in self._conditions)
         if index is not None and any(condition.of_text for condition in self._conditions):
+            self._index = index
             # and what has header fields of its own
             query = "SELECT uid FROM copy WHERE mailbox = ? AND (message > ? OR prefix != ?)"
             self.unsure = {uid for (uid,) in db.execute(query, (self._mailbox, index.done, b""))}
@@ -150,12 +231,19 @@ class OfMailbox:
 
     def uids(self, db: Database) -> Sequence[int]:
         """All that fit or are unsure, ascending."""
-        where = " AND ".join(["c.mailbox = ?", *(condition.sql for condition in self._conditions)])
-        values = [self._mailbox, *(value for condition in self._conditions for value in condition.values)]
-        source = "copy AS c"
-        if "m." in where:
-            source += " JOIN message AS m ON m.seq = c.message"
-        query = f"SELECT c.uid FROM {source} WHERE {where} ORDER BY c.uid"  # noqa: S608
+        source = "copy AS c JOIN message AS m ON m.seq = c.message"
+        if self._index is not None and any(condition.words for condition in self._conditions):
+            self._index.lead(db)
+            leading, others, (led, rest) = _led_by_words(self._conditions)
+            where = " AND ".join(["c.message = f.seq", "c.mailbox = ?", *others])
+            query = (
+                f"SELECT l.uid FROM {leading} (SELECT c.uid FROM {source} WHERE {where} OFFSET 0) AS l ORDER BY l.uid"  # noqa: S608
+            )
+            values = [*led, self._mailbox, *rest]
+        else:
+            where = " AND ".join(["c.mailbox = ?", *(condition.sql for condition in self._conditions)])
+            values = [self._mailbox, *(value for condition in self._conditions for value in condition.values)]
+            query = f"SELECT c.uid FROM {source if 'm.' in where else 'copy AS c'} WHERE {where} ORDER BY c.uid"  # noqa: S608
         found = [uid for (uid,) in db.execute(query, values)]
         if missing := self.unsure.difference(found):
             found = sorted([*found, *missing])

@@ -71,6 +71,9 @@ class TextConditions:
         (messages,) = db.execute("SELECT coalesce(sum(messages), 0) FROM scope").fetchone()
         return bool(documents == messages and not dead)
 
+    def lead(self, db: Any) -> None:
+        """Nothing: what matches always leads."""
+
     def count(self, matches: Sequence[str], scope: str | None, *, submitted: bool) -> int:
         """How many messages fit all questions."""
         asked = [f"({match})" for match in matches]
