@@ -42,6 +42,13 @@ from .sql_rows import COPY, LARGEST, MAILBOX, Database, Rows, account_id, chunks
 from .sql_values import flags_of, text, untext
 from .sql_work import Work
 
+# From each combination of flags one step in the index to the next, however many copies have it.
+_FLAGS: Final = """WITH RECURSIVE found (flags) AS (
+        SELECT min(flags) FROM copy WHERE mailbox = ? AND flags != ''
+    UNION ALL
+        SELECT (SELECT min(copy.flags) FROM copy WHERE mailbox = ? AND copy.flags != '' AND copy.flags > found.flags)
+        FROM found WHERE found.flags IS NOT NULL
+    ) SELECT flags FROM found WHERE flags IS NOT NULL"""
 _WALKED: Final = 200  # messages that a list walks over; for more it is looked whether their number says where to begin
 
 
@@ -297,8 +304,13 @@ class SQLStore(Store):
         return rows
 
     def mailbox(self, key: Key, name: str) -> MailboxRow | None:
-        if key.address == ALL:
+        found = self._find_mailbox(key, name)
+        if found is None and key.address == ALL:
             self._account_id(key)
+            found = self._find_mailbox(key, name)
+        return found
+
+    def _find_mailbox(self, key: Key, name: str) -> MailboxRow | None:
         values = (text(key.scope), text(key.address), text(canonical(name)))
         with self._read(once=True) as db:
             columns = db.execute(f"{MAILBOX} WHERE scope = ? AND address = ? AND name = ?", values).fetchone()
@@ -381,10 +393,11 @@ class SQLStore(Store):
     def marks(self, mailbox: int) -> tuple[frozenset[str], int]:
         with self._read() as db:
             _mailbox(db, mailbox)
-            query = "SELECT DISTINCT flags FROM copy WHERE mailbox = ? AND flags != ''"
-            flags = db.execute(query, (mailbox,)).fetchall()
-            query = "SELECT coalesce(min(uid), 0) FROM copy WHERE mailbox = ? AND NOT seen"
-            (unseen,) = db.execute(query, (mailbox,)).fetchone()
+            flags = db.execute(_FLAGS, (mailbox, mailbox)).fetchall()
+            (unseen,) = db.execute("SELECT unseen FROM mailbox WHERE id = ?", (mailbox,)).fetchone()
+            if unseen:  # else all copies were walked over
+                query = "SELECT coalesce(min(uid), 0) FROM copy WHERE mailbox = ? AND NOT seen"
+                (unseen,) = db.execute(query, (mailbox,)).fetchone()
         return NO_FLAGS.union(*(flags_of(column) for (column,) in flags)), unseen
 
     def copies(self, mailbox: int, uids: Iterable[int] | None = None) -> Sequence[CopyRow]:

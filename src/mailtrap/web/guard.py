@@ -67,7 +67,8 @@ def refuse_foreign_name(server: MailServer) -> None:
         name = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
     except ValueError as error:
         raise Problem(400, f"the Host {request.host!r} is none") from error
-    if is_loopback(bound) and not is_own_name(name, server.settings["hostname"]):
+    # the settings are put together last: mostly the name is an address, or has no dots
+    if is_loopback(bound) and not (is_own_name(name, "") or is_own_name(name, server.settings["hostname"])):
         raise Problem(
             421, f"{name!r} is no name of this machine: open the listener by its address", kind="MisdirectedRequest"
         )

@@ -322,6 +322,18 @@ class Mailboxes(Contract):
         store.set_flags(box.id, EVERYTHING, ["\\Seen"], "replace")
         assert store.marks(box.id) == (frozenset({"\\Seen"}), 0)
 
+    def test_marks_of_many_kinds(self, store: Store) -> None:
+        """In whatever order a store has them; those of another mailbox are not among them."""
+        box, other = Inbox(store, 12), store.create_mailbox(BOB, "Other")
+        for uid, names in enumerate(["b", "B2", "a", "$x", "\\Flagged", "zz", "Z", "a-b", "_c", "a.a",
+                                     "\\Seen", "~"], start=1):  # fmt: skip
+            store.set_flags(box.id, [uid], [names], "add")
+        store.copy(box.id, [3, 6], other.id)
+        store.set_flags(box.id, [3], ["a"], "remove")
+        assert store.marks(other.id) == (frozenset({"a", "zz"}), 1)
+        found = {"b", "B2", "$x", "\\Flagged", "zz", "Z", "a-b", "_c", "a.a", "\\Seen", "~"}
+        assert store.marks(box.id) == (frozenset(found), 1)
+
     def test_recent_is_for_the_first_who_asks(self, store: Store) -> None:
         box = Inbox(store, 2)
         assert store.take_recent(box.id, peek=True) == 1

@@ -7,7 +7,7 @@ id wherever it is. Errors are ``text/plain``; those of ``send`` are JSON.
 import sys
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -22,6 +22,9 @@ from ..problems import BadParameter
 from ..site import Selection, Site
 from ..summaries import Kept
 from . import outgoing, shapes
+
+if TYPE_CHECKING:
+    from ...store.rows import Tally
 
 SEEN: Final = "\\Seen"
 PAGE: Final = 50
@@ -61,7 +64,7 @@ class MailpitAPI:
         start, limit = _range()
         tally = selection.tally()
         page = selection.submitted(limit=limit, skip=start)
-        return self._summary(selection, page, start, tally.submitted, tally.unread)
+        return self._summary(selection, tally, page, start, tally.submitted, tally.unread)
 
     def search(self) -> Response:
         """A ``MessagesSummary`` of the messages that a query fits; ``total`` and ``unread`` are of all."""
@@ -70,7 +73,7 @@ class MailpitAPI:
         selection = self._site.select()
         submitted = not asks_for_origin(parse(query))
         page, number, unread = selection.found(query, limit=limit, skip=start, submitted=submitted, zone=_zone())
-        return self._summary(selection, page, start, number, unread)
+        return self._summary(selection, selection.tally(), page, start, number, unread)
 
     def delete_found(self) -> Response:
         """Delete the messages that a query fits."""
@@ -82,9 +85,10 @@ class MailpitAPI:
         submitted = not asks_for_origin(parse(query))
         return self._site.select().search(query, zone=_zone(), submitted=submitted)
 
-    def _summary(self, selection: Selection, page: Sequence[Message], start: int, number: int, unread: int) -> Response:
+    def _summary(
+        self, selection: Selection, tally: "Tally", page: Sequence[Message], start: int, number: int, unread: int
+    ) -> Response:
         """The page from ``start`` on, of so many messages."""
-        tally = selection.tally()
         flags = self._server.record_flags(page)
         shown = [
             line.text(message.session.user or "", flags.get(message.seq))
