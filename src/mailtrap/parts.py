@@ -263,9 +263,8 @@ class Parts:
 
     def _kept(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
-            row = self.store.message(receipt.seq)
-            if row is not None and self.message_of is not None:
-                self.plugins.after("mailtrap_after_message", message=self.message_of(row))
+            if self.message_of is not None:
+                self.plugins.after("mailtrap_after_message", message=self.message_of(receipt.message))
 
     def _hint(self, hint: Hint) -> None:
         if (hub := self._hub) is not None:

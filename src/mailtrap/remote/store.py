@@ -303,7 +303,8 @@ class RemoteStore:
         ]
         made = self._client.json("POST", f"/mailboxes/{row.id}/copies", query, delivery.raw)
         copy = forms.copy(made, self._client)
-        return Receipt(copy.message.seq, copy.message.received_at, (Placed(row.id, row.uidvalidity, copy.uid),))
+        placed = Placed(row.id, row.uidvalidity, copy.uid)
+        return Receipt(copy.message.seq, copy.message.received_at, (placed,), copy.message)
 
     def copies(self, mailbox: int, uids: Iterable[int] | None = None) -> Sequence[CopyRow]:
         """Copies, ascending by UID; None: all."""

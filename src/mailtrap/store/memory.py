@@ -145,7 +145,7 @@ class MemoryStore(Store):
                 self._rows.append(message)
                 self._raws.append(raw)
                 self._places.append(place)
-                receipts.append(_new(Receipt, (seq, received, tuple(placed))))
+                receipts.append(_new(Receipt, (seq, received, tuple(placed), message)))
                 if delivery.replaces:
                     self._replace(delivery, modseqs)
         return receipts, _new(Hint, (seq, modseqs, frozenset(fresh)))

@@ -109,19 +109,18 @@ class PostgresStore(SQLStore):
     # ------------------------------------------------------------ deliveries
 
     def submit(self, batch: Sequence[Delivery], done: SubmitDone) -> None:
-        def finish(result: Any, error: Exception | None) -> None:
-            if result is None:
+        def finish(receipts: list[Receipt] | None, error: Exception | None) -> None:
+            if receipts is None:
                 done(None, error)
             else:
-                receipts, fresh = result
-                self._rows.keep(fresh)
+                self._rows.keep(receipt.message for receipt in receipts)
                 done(receipts, None)
 
         self._writer.put(Job(self._known(batch), finish))
 
     def deliver(self, delivery: Delivery) -> Receipt:
-        receipts, fresh = self._writer.run(self._known([delivery]))
-        self._rows.keep(fresh)
+        receipts = self._writer.run(self._known([delivery]))
+        self._rows.keep(receipt.message for receipt in receipts)
         receipt: Receipt = receipts[0]
         return receipt
 

@@ -103,11 +103,17 @@ class Placed(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of one delivery. ``placed`` has one for each target, in order."""
+    """What became of one delivery.
+
+    Attributes:
+        placed: one for each target, in order.
+        message: as it was committed; somebody may have taken it away since.
+    """
 
     seq: int
     received_at: float
     placed: tuple[Placed, ...]
+    message: "MessageRow"
 
     @property
     def id(self) -> str:

@@ -45,19 +45,15 @@ _LOST_UNREAD: Final = """SELECT count(*) FROM copy JOIN message ON seq = message
 _ADD: Final = "INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SESSIONS: Final = 500  # named in one statement
 
-Taken = tuple[list[Receipt], list[MessageRow]]
-
 
 class Work(Emptying):
     """One job's changes.
 
     Attributes:
-        fresh: messages that are made.
     """
 
     def __init__(self, db: Database, rows: Rows, born: int) -> None:
         super().__init__(db, born)
-        self.fresh: list[MessageRow] = []
         self._rows = rows
         self._used: dict[int, Usage] = {}  # by accounts with a quota
         self._sessions: dict[str, tuple[Session, bytes]] = {}
@@ -104,19 +100,17 @@ class Work(Emptying):
                 placed.append(Placed(box.id, box.uidvalidity, uid))
             everything.uidnext = seq
             self._add(everything, row, NO_FLAGS, received, received, b"")
-            self.fresh.append(row)
-            receipts.append(Receipt(seq, received, tuple(placed)))
+            receipts.append(Receipt(seq, received, tuple(placed), row))
             for mailbox, uid in delivery.replaces:
                 self.expunge(mailbox, (uid,))
         return receipts
 
-    def deliver_group(self, batches: Sequence[Sequence[Delivery]]) -> list[Taken | StoreError]:
-        """Take in what can be: for each batch its receipts and messages, or why it cannot be taken."""
-        answers: list[Taken | StoreError] = []
+    def deliver_group(self, batches: Sequence[Sequence[Delivery]]) -> list[list[Receipt] | StoreError]:
+        """Take in what can be: for each batch its receipts, or why it cannot be taken."""
+        answers: list[list[Receipt] | StoreError] = []
         for batch in batches:
-            before = len(self.fresh)
             try:
-                answers.append((self.deliver(batch), self.fresh[before:]))
+                answers.append(self.deliver(batch))
             except StoreError as error:
                 answers.append(error)
         return answers

@@ -151,12 +151,11 @@ class SQLiteStore(SQLStore):
     # ------------------------------------------------------------ deliveries
 
     def submit(self, batch: Sequence[Delivery], done: SubmitDone) -> None:
-        def finish(result: tuple[list[Receipt], list[MessageRow]] | None, error: Exception | None) -> None:
-            if result is None:
+        def finish(receipts: list[Receipt] | None, error: Exception | None) -> None:
+            if receipts is None:
                 done(None, error)
             else:
-                receipts, fresh = result
-                self._rows.keep(fresh)
+                self._rows.keep(receipt.message for receipt in receipts)
                 self._woken()
                 done(receipts, None)
 
@@ -169,8 +168,8 @@ class SQLiteStore(SQLStore):
 
     def deliver(self, delivery: Delivery) -> Receipt:
         batch = self._met([delivery])
-        receipts, fresh = self._writer.run(batch if self._packer is None else self._packer.pack(batch))
-        self._rows.keep(fresh)
+        receipts = self._writer.run(batch if self._packer is None else self._packer.pack(batch))
+        self._rows.keep(receipt.message for receipt in receipts)
         self._woken()
         receipt: Receipt = receipts[0]
         return receipt

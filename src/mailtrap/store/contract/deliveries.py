@@ -30,6 +30,8 @@ class Deliveries(Contract):
         receipt = store.deliver(Delivery("s", "lmtp", raw, envelope, [Target(BOB)], session, b"C hello\n"))
         row = store.message(receipt.seq)
         assert row is not None
+        assert receipt.message == row
+        assert (receipt.message.id, receipt.message.session) == (row.id, row.session)
         assert store.raw(receipt.seq) == raw
         assert (row.seq, row.id, row.scope, row.origin) == (1, receipt.id, "s", "lmtp")
         assert (row.size, row.served_size) == (len(raw), len(raw) + 3)
