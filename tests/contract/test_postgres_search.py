@@ -252,6 +252,39 @@ def test_a_phrase_is_decided_by_the_database(store: PostgresStore, monkeypatch: 
     assert found(store, '"one (two) three"') == [1, 2, 4, 7]
 
 
+@pytest.mark.parametrize("phrase", ["abab x", "test one", "one tes", "aa b", "ab ab c", "ab xaby", "*a b", "x^ y$"])
+def test_a_phrase_whose_first_word_comes_again_is_found(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, phrase: str
+) -> None:
+    first, rest = phrase.split(" ", 1)
+    for body in (
+        f"{first}{phrase}", f"{first[:-1]}{phrase}", f"{first[:1]}{phrase}", f"{first[:2]}{phrase}",
+        f"{first} {phrase}", f"{phrase}{first[1:]}", f"{phrase}{first}",
+        f"{first} - {rest}", f"{first}{rest}", f"{first} - {rest} {phrase}", f"- {rest} {first}",
+    ):  # fmt: skip
+        store.deliver(delivery(BOB, raw=f"Subject: ?\r\n\r\n{body}.\r\n".encode()))
+    indexed(store)
+    monkeypatch.setattr(store, "facts", lambda *_: pytest.fail("a message was looked at"))
+    assert list(store.find("s", conditions.Words(phrase), scopes=["s"])) == [1, 2, 3, 4, 5, 6, 7, 10]
+
+
+def test_texts_are_compressed_so_that_they_are_read_fast(store: PostgresStore, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as db:
+        can = db.execute("SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'")
+        if can.fetchone() != (True,):
+            pytest.skip("this PostgreSQL has no LZ4")
+        raw = b"Subject: long\r\n\r\n" + b"".join(b"one line more, the %d th\r\n" % line for line in range(1500))
+        store.deliver(delivery(BOB, raw=raw))
+        indexed(store)
+        assert db.execute("SELECT pg_column_compression(body) FROM mailtrap.words").fetchone() == ("lz4",)
+        # and a store made before it was so
+        db.execute("ALTER TABLE mailtrap.words ALTER COLUMN body SET COMPRESSION pglz")
+        PostgresStore(database).close()
+        query = "SELECT attcompression = 'l' FROM pg_attribute WHERE attrelid = 'mailtrap.words'::regclass"
+        assert db.execute(f"{query} AND attname = 'body'").fetchone() == (True,)
+    assert found(store, "1499 is:unread") == [1]
+
+
 def test_a_field_is_told_from_those_behind_it(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for header in (
         "From: grace\r\nSubject: x", "From: x\r\nSubject: grace", "X-From: grace\r\nFrom: x", "From: x\r\n grace",

@@ -17,7 +17,7 @@ from ..errors import StoreError
 from .base import SubmitDone
 from .hints import Outcome
 from .postgres_connections import Database, Pool, connect, with_defaults
-from .postgres_index import Index, TextConditions, make_trigrams
+from .postgres_index import Index, TextConditions, compress_faster, make_trigrams
 from .postgres_listener import Listener
 from .postgres_locks import Maildrops
 from .postgres_schema import prepare
@@ -63,6 +63,7 @@ class PostgresStore(SQLStore):
         try:
             prepare(db)
             make_trigrams(db)
+            compress_faster(db)
             (self._life,) = db.one("SELECT life FROM state")
             self._listener = Listener(new, self._server, self._teller)
         except BaseException as error:
