@@ -42,6 +42,7 @@ class Writer(ABC, Generic[W]):
         self._closing = False
         self._wanted = 1  # jobs that the thread is to be woken for
         self._together = 0  # jobs that may come together
+        self._others: int | None = None  # jobs that waited when the first of the last go was answered
         self._took = 0.0  # seconds for the last go
         self._alone = 0  # goes without a wait that are left
         self._thread = threading.Thread(target=self._run, name="mailtrap-store", daemon=True)
@@ -96,9 +97,10 @@ class Writer(ABC, Generic[W]):
         try:
             while jobs := self._next():
                 began = clock.monotonic()
+                self._others = None
                 self._write(jobs)
                 self._took = clock.monotonic() - began
-                self._together = len(jobs) + len(self._jobs)
+                self._together = len(jobs) + (self._others or 0)
         finally:
             self._release()
 
@@ -139,6 +141,8 @@ class Writer(ABC, Generic[W]):
         """The thread ends."""
 
     def _finish(self, job: Job[W], result: Any, error: Exception | None) -> None:
+        if self._others is None:  # before anybody can come again
+            self._others = len(self._jobs)
         try:
             job.finish(result, error)
         except Exception as caught:  # noqa: BLE001  the commit stands

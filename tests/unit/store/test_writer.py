@@ -62,7 +62,14 @@ def test_who_sends_one_after_another_shares_each_commit(noting: Noting) -> None:
     assert len(noting.groups) <= 26
 
 
-def test_who_is_alone_does_not_wait(noting: Noting) -> None:
+def test_who_is_alone_does_not_wait(noting: Noting, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = Noting._finish
+
+    def slowly(noting: Noting, job: Job[int], result: int | None, error: Exception | None) -> None:
+        finish(noting, job, result, error)
+        clock.sleep(TAKES)  # in which the next is there already
+
+    monkeypatch.setattr(Noting, "_finish", slowly)
     began = clock.monotonic()
     send(noting, 1, 20).join()
     assert noting.groups == [[100 + number] for number in range(20)]
