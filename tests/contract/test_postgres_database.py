@@ -266,6 +266,7 @@ def test_no_transaction_is_left_open(store, db):
     with pytest.raises(NotAllowed):
         store.create_mailbox(BOB, "a//b")
     assert list(store.search(box.id, search.Text("number"))) == [1, 2, 3]
+    store._index.close()  # which may be in the middle of one, rightly
     query = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
     assert db.execute(query).fetchall() == []
 
