@@ -7,12 +7,10 @@ import dataclasses
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import chain, repeat
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import clock, config, limits
-from .background import Background
 from .delivery.accounts import Directory
 from .delivery.intake import Intake
 from .delivery.refusal import Refusal
@@ -43,9 +41,6 @@ from .wire.machine import Machine
 if TYPE_CHECKING:
     import socket
 
-    from _typeshed.wsgi import WSGIApplication
-
-QUIET: Final = 0.25  # seconds without a commit
 _PROTOCOLS: Final[dict[str, ProtocolName]] = {
     "smtp": "smtp", "smtps": "smtp", "submission": "smtp", "lmtp": "lmtp",
     "pop3": "pop3", "pop3s": "pop3", "imap": "imap", "imaps": "imap",
@@ -98,7 +93,6 @@ class Parts:
         self._hub: Hub | None = None
         self._unsubscribe: Callable[[], None] | None = self.store.subscribe_hints(self._hint)
         self._lock = threading.Lock()
-        self._quiet: Background | None = None
         self._pid = 0
         self.started_at: float | None = None
 
@@ -153,31 +147,10 @@ class Parts:
                 self._hub.listen(listener.sock, self._factory(name))
         self.retention.start()
 
-    def load_http(self) -> "WSGIApplication | None":
+    def load_http(self) -> None:
         """Make the HTTP listener's application, if there is a listener."""
-        return None if (http := self.http) is None else http.load()
-
-    def when_quiet(self, first: Callable[[], None], work: Callable[[], None]) -> None:
-        """Do something soon, and something after each commit that is not followed by another at once.
-
-        Asked for again, nothing happens.
-        """
-        with self._lock:
-            if self._quiet is None and self._hub is not None:
-                works = chain([first], repeat(work))
-                self._quiet = quiet = Background("mailtrap-quiet", lambda: self._when_quiet(quiet, works))
-                quiet.wake()
-
-    def _when_quiet(self, quiet: Background, works: Iterator[Callable[[], None]]) -> None:
-        while quiet.due():
-            quiet.pause(QUIET)
-            while quiet.woken() and not quiet.closing:
-                quiet.pause(QUIET)
-            if not quiet.closing:
-                try:
-                    next(works)()
-                except Exception as error:  # noqa: BLE001  it is tried again after the next commit
-                    self._report_driver(error, None)
+        if (http := self.http) is not None:
+            http.load()
 
     def stop(self) -> None:
         """End every connection, close every socket and the store. Bounded in time; a second call does nothing."""
@@ -197,8 +170,6 @@ class Parts:
                 self._loop = None
             self.plugins.close()
             self.retention.close()
-            if self._quiet is not None:
-                self._quiet.close()
             if not self._pid or self._pid == os.getpid():
                 self.store.close()
                 for listener in self.sockets.values():
@@ -300,8 +271,6 @@ class Parts:
             hub.hint(hint)
         self.bell.ring()
         self.retention.hint(hint)
-        if self._quiet is not None:
-            self._quiet.wake()
 
     def _worked(self, result: Any, error: BaseException | None) -> None:  # noqa: ARG002
         if error is not None:

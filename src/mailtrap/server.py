@@ -124,15 +124,8 @@ class MailServer(Endpoints, Record):
         self.stop()
 
     def load_http(self) -> None:
-        """Load now what the HTTP listener needs, which its first connections wait for otherwise.
-
-        The page of the newest messages is made too, when nothing was committed for a moment, now and after each commit,
-        so that who asks for it need not wait until each was parsed. Nothing happens where there is no listener.
-        """
-        if (app := self._parts.load_http()) is not None:
-            from .web import newest, rehearse
-
-            self._parts.when_quiet(lambda: rehearse(app), lambda: newest(app))
+        """Load now what the HTTP listener needs, which its first connection waits for otherwise; else nothing."""
+        self._parts.load_http()
 
     def _make_app(self) -> Callable[..., Any]:
         from .web import create_app

@@ -50,11 +50,11 @@ class HTTPServer:
                 self._app = self._make_app()
             return self._app
 
-    def load(self) -> "WSGIApplication":
-        """Do what the first connection does otherwise; gives the application."""
+    def load(self) -> None:
+        """Do what the first connection does otherwise."""
         from . import wsgi  # noqa: F401
 
-        return self.app
+        _ = self.app
 
     def start(self) -> None:
         """Begin to accept. Nothing happens when it does already."""

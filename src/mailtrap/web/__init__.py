@@ -6,7 +6,6 @@ Importing this package imports no Flask; ``create_app`` does.
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
     from flask import Flask
 
     from ..server import MailServer
@@ -16,21 +15,6 @@ API: Final = 1  # of ``/api/mailtrap/``; grows when an answer changes in a way t
 
 # A client's header: the life of the store that it knows. A request of a client that knows another is answered with 409.
 LIFE: Final = "Mailtrap-Life"
-
-
-def rehearse(app: "WSGIApplication") -> None:
-    """Ask an application what is asked first, so that it has the answer ready: the newest messages, in both forms."""
-    from werkzeug.test import Client
-
-    Client(app).get("/").close()
-    newest(app)
-
-
-def newest(app: "WSGIApplication") -> None:
-    """Have the lines of the newest messages made: they are kept."""
-    from werkzeug.test import Client
-
-    Client(app).get("/api/v1/messages?scope=*").close()
 
 
 def create_app(server: "MailServer") -> "Flask":
