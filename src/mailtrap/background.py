@@ -35,14 +35,14 @@ class Background:
                 self._thread.start()
             self._condition.notify()
 
-    def close(self) -> None:
-        """End the thread as soon as it asks, and wait for it; called in the thread itself, it does not wait."""
+    def close(self, seconds: float | None = None) -> None:
+        """End the thread as soon as it asks, and wait for it, so long at most; called in it, it does not wait."""
         with self._condition:
             self._closing = True
             self._condition.notify()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            thread.join(seconds)
 
     # ------------------------------------------------------------ in the thread
 

@@ -6,6 +6,7 @@ A setting comes from its flag, else from ``MAILTRAP_<NAME>``, else from the TOML
 
 import gc
 import json
+import logging
 import os
 import signal
 import sys
@@ -159,13 +160,24 @@ def _loading() -> Iterator[None]:
 
 
 def _print_listeners(server: "MailServer") -> None:
+    """Say where each listener is. Who cannot be told this is served all the same."""
+    if sys.stdout is None:
+        return
+    try:
+        _print_each(server)
+        sys.stdout.flush()
+    except OSError as error:
+        logging.getLogger("mailtrap").warning("where the listeners are could not be printed: %s", error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python fails with it once more at the end
+
+
+def _print_each(server: "MailServer") -> None:
     for name, endpoint in server.endpoints.items():
         click.echo(f"{name:<11} {endpoint.url}")
         if endpoint.host and endpoint.socket is not None:
             click.echo(f"{name:<11} {endpoint.socket}")
     if "http" in server.endpoints:
         click.echo(f"{'viewer':<11} {server.http.url}/")
-    sys.stdout.flush()
 
 
 @main.command("config")

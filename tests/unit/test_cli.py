@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 
+from mailtrap import clock
 from mailtrap.cli import main, resolve
 from mailtrap.errors import ConfigError, PortInUse
 
@@ -125,6 +126,31 @@ def test_a_signal_ends_it_with_exit_code_0(serving, name):
     process, *_ = serving
     process.send_signal(getattr(signal, name))
     assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-", "1>/dev/full", "2>/dev/full"])
+def test_who_cannot_be_told_is_served(closed, tmp_path, run):
+    ports_file = tmp_path / "ports.json"
+    command = f'exec "$0" -m mailtrap serve --ports-file "$1" --smtp-port 0 --http-port 0 {closed}'
+    for name in ("smtps", "submission", "lmtp", "pop3", "pop3s", "imap", "imaps"):
+        command += f" --{name}-port ''"
+    process = subprocess.Popen(["sh", "-c", command, sys.executable, ports_file], stderr=subprocess.PIPE, text=True)
+    try:
+        end = clock.monotonic() + 30
+        while not ports_file.exists():
+            assert clock.monotonic() < end
+            assert process.poll() is None, process.stderr.read()
+            clock.sleep(0.02)
+        ports = json.loads(ports_file.read_text())
+        result = run("send", "--port", str(ports["smtp"]["port"]), "bob@example.com")
+        assert (result.exit_code, result.output) == (0, "sent\n")
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert "Traceback" not in log
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_healthcheck_and_send_and_log(serving, run):
