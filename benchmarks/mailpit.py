@@ -6,6 +6,7 @@ serves Mailpit's interface. Mailpit's 250 is for mail that a power cut may still
 is on the disk by then.
 """
 
+import compileall
 import http.client
 import json
 import os
@@ -165,6 +166,7 @@ def compare(folder: Path, mails: Path, count: int, page: int) -> None:
     if program is None:
         return
     both = targets(folder, program)
+    compileall.compile_dir(str(HERE.parent / "src"), quiet=1)  # as whoever installs it does
     rates: dict[tuple[str, int], list[tuple[float, float]]] = {}
     rows: dict[str, list[str]] = {}
     memory, waited, reads, started, deleted = {}, {}, {}, {}, {}
