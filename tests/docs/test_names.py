@@ -92,7 +92,7 @@ def test_settings(document: Document) -> None:
         if "(" not in span:
             assert set(KEYWORD.findall(span)) <= SETTINGS | arguments, span
         for name in re.findall(r"\bMAILTRAP_([A-Z]\w*)", span):
-            assert name.lower() in SETTINGS | {"url", "config", "ports_file", "log_format"}, span
+            assert name.lower() in SETTINGS | {"url", "config", "ports_file", "log_format", "smtp_host"}, span
         for name in re.findall(r"\bMailServer\(([a-z_]+)=", span):
             assert name in SETTINGS, span
 
