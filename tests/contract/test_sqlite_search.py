@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from datetime import date
 from email.message import EmailMessage
@@ -17,10 +18,10 @@ from mailtrap.message.address import Address
 from mailtrap.message.envelope import Envelope
 from mailtrap.store import conditions, search, sqlite_index, terms
 from mailtrap.store.base import Store
-from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery
+from mailtrap.store.contract.common import BOB, EVE, PATIENCE, Inbox, delivery, submit
 from mailtrap.store.memory import MemoryStore
 from mailtrap.store.query import parse
-from mailtrap.store.rows import ALL, INBOX, Key, Target
+from mailtrap.store.rows import ALL, INBOX, Key, MessageRow, Target
 from mailtrap.store.search import And, Not, Or
 from mailtrap.store.sqlite import SQLiteStore
 
@@ -601,3 +602,32 @@ def test_a_search_does_not_go_through_what_is_indexed(full: SQLiteStore) -> None
 def test_plans_of_searches_in_a_mailbox(full: SQLiteStore, tree: Any) -> None:
     box = Inbox(full)
     check(plan(full, lambda: full.search(box.id, tree)))
+
+
+def test_a_store_that_closes_does_not_index_all_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+    made: list[int] = []
+
+    class Slow(sqlite_index.Document):
+        def __init__(self, row: MessageRow, raw: bytes) -> None:
+            super().__init__(row, raw)
+            made.append(row.seq)
+            if len(made) == 2:
+                begun.set()
+                index = store._index
+                assert index is not None
+                while not index._background.closing:
+                    clock.sleep(0.001)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_index, "Document", Slow)
+        store = SQLiteStore(tmp_path / "mail.db")
+        submit(store, [delivery(BOB, raw=b"Subject: rare\r\n\r\n")] * 10)  # in one commit, so all are there at once
+        assert begun.wait(PATIENCE)
+        store.close()
+    assert made == [1, 2]
+    store = SQLiteStore(tmp_path / "mail.db")
+    indexed(store)
+    assert store.count("s", parse("subject:rare"), scopes=("s",)) == 10
+    counted(store, COUNTS, (10, 0))
+    store.close()

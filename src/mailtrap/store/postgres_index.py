@@ -93,8 +93,12 @@ class Index:
             if not found:
                 self._order(db)
                 return False
-            columns = [document(row, raw) for row, raw in found]
-            seqs = [row.seq for row, _ in found]
+            columns = []
+            for row, raw in found:
+                columns.append(document(row, raw))
+                if self._background.closing:  # some take a second: the others are for the next who fills it
+                    break
+            seqs = [row.seq for row, _ in found[: len(columns)]]
             db.executemany("INSERT INTO words VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
             db.execute("UPDATE indexed SET done = ?", (seqs[-1],))
         # removed before this was committed: who removed it did not see it here

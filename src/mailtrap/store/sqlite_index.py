@@ -189,11 +189,20 @@ class Index:
                 if vacuum.step():
                     continue
                 return
-            self._add(db, done, [Document(row, raw) for row, raw in found])
+            self._add(db, done, self._documents(found))
             if self._background.woken():  # others have more to do
                 self._background.pause(max(_GATHERED, _SHARE * (clock.monotonic() - began)))
             else:
                 clock.yield_interpreter()
+
+    def _documents(self, found: Sequence[tuple[MessageRow, bytes]]) -> Sequence["Document"]:
+        """The first of these messages, as many as there is time for: one may take a second."""
+        documents = []
+        for row, raw in found:
+            documents.append(Document(row, raw))
+            if self._background.closing:
+                break
+        return documents
 
     def _add(self, db: sqlite3.Connection, done: int, documents: Sequence["Document"]) -> None:
         db.execute("BEGIN IMMEDIATE")
