@@ -21,6 +21,7 @@ W = TypeVar("W")
 
 _GROUP: Final = 500  # jobs in one go
 _WORTH: Final = 0.5  # of the time that the last go took: so long it is waited for the jobs that may join the next
+_LONGEST: Final = 0.01  # seconds: a go may have been long because somebody removed much
 _IN_VAIN: Final = 20  # goes without such a wait after one in which they did not come
 
 
@@ -125,7 +126,8 @@ class Writer(ABC, Generic[W]):
             self._alone -= 1
             return
         self._wanted = min(self._together, _GROUP)
-        if not self._wake.wait_for(lambda: len(self._jobs) >= self._wanted or self._closing, self._took * _WORTH):
+        patience = min(self._took * _WORTH, _LONGEST)
+        if not self._wake.wait_for(lambda: len(self._jobs) >= self._wanted or self._closing, patience):
             self._alone = _IN_VAIN
         self._wanted = 1
 

@@ -34,6 +34,7 @@ class Noting(Writer[int]):
 @pytest.fixture
 def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Noting]:
     monkeypatch.setattr(writer, "_WORTH", PATIENCE / TAKES)
+    monkeypatch.setattr(writer, "_LONGEST", PATIENCE)
     noting = Noting()
     yield noting
     noting.close()
@@ -84,6 +85,15 @@ def test_a_wait_in_vain_is_not_tried_again_soon(noting: Noting) -> None:
     noting._together = 3
     send(noting, 2, 1).join()
     assert noting._alone == writer._IN_VAIN - 1
+
+
+def test_nobody_waits_long_because_another_took_long(noting: Noting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_LONGEST", 0.01)
+    noting._together, noting._took = 3, 1_000.0
+    began = clock.monotonic()
+    send(noting, 1, 1).join()
+    assert clock.monotonic() - began < 100
+    assert noting._alone == writer._IN_VAIN
 
 
 def test_closing_ends_the_wait(noting: Noting) -> None:
